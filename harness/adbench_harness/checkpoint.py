@@ -1,0 +1,75 @@
+"""The checkpoint of a run under way: atomic, loadable without pickle's freedom, and only under the conditions it was made in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from .api import StoreError, TrainingError
+from .device import Compute
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """Where the checkpoint of one run lies, and under which conditions it may be gone on from."""
+
+    path: Path
+    compute: Compute
+
+    def save(self, content: Mapping[str, Any]) -> None:
+        """Write beside, sync, rename: a kill leaves the old checkpoint or the new one.
+
+        Raises:
+            StoreError: if it can't be written (full disk); the old one stays.
+        """
+        unfinished = self.path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("wb") as stream:
+                torch.save({"format": FORMAT, "compute": self.compute.model_dump(), **content}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            raise StoreError(f"cannot write checkpoint {self.path}: {error}; free space, then run again") from None
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def load(self) -> dict[str, Any] | None:
+        """The checkpoint's content, or None if there is none.
+
+        Raises:
+            TrainingError: if it can't be read, or was made under other conditions: going on would give other numbers.
+        """
+        if not self.path.is_file():
+            return None
+        try:
+            content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            made = Compute.model_validate(content["compute"])
+        except Exception as error:
+            raise TrainingError(
+                f"checkpoint {self.path} can't be read ({type(error).__name__}); start over with --fresh"
+            ) from None
+        if content["format"] != FORMAT:
+            raise TrainingError(f"checkpoint {self.path} is of another adbench; start over with --fresh")
+        changed = [
+            f"{name} {was!r} is now {now!r}" for (name, was), (_, now) in zip(made, self.compute, strict=True) if was != now
+        ]
+        if changed:
+            raise TrainingError(
+                f"checkpoint {self.path} was made under other conditions ({'; '.join(changed)}); "
+                "go on under the old ones, or start over with --fresh"
+            )
+        return content
+
+    def remove(self) -> None:
+        """Remove the checkpoint with its folder, once the run is stored or started over."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)

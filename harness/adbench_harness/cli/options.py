@@ -1,0 +1,75 @@
+"""Options that several commands share, and the forms of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+ALL = "all"
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """``0``, ``0,2``, ``0..4`` or ``all``; converts to a tuple of integers, or "all"."""
+
+    name = "NUMBERS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...] | str:
+        """Parse, or fail with what is allowed."""
+        if isinstance(value, tuple):
+            return value
+        if value == ALL:
+            return ALL
+        numbers: list[int] = []
+        for word in str(value).split(","):
+            first, dots, last = word.partition("..")
+            try:
+                numbers += range(int(first), int(last) + 1) if dots else [int(first)]
+            except ValueError:
+                self.fail(f"{word!r} is not an integer; use 0, 0,2, 0..4 or all", param, ctx)
+        if not numbers or min(numbers) < 0:
+            self.fail(f"{value!r} names no number from 0 on; use 0, 0,2, 0..4 or all", param, ctx)
+        return tuple(dict.fromkeys(numbers))
+
+
+class Setting(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """``name=value``; converts to a pair."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Split at the first "="."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, word = str(value).partition("=")
+        if not equals or not name.strip():
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name.strip(), word
+
+
+def home_option(command: CommandT) -> CommandT:
+    """``--home``."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Datasets and caches [ADBENCH_HOME, else the user's data folder].",
+    )(command)
+
+
+def results_option(command: CommandT) -> CommandT:
+    """``--results``."""
+    return click.option(
+        "--results",
+        "results_folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Runs and database [ADBENCH_RESULTS, else ./adbench-results].",
+    )(command)
+
+
+def json_option(command: CommandT) -> CommandT:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)

@@ -1,0 +1,70 @@
+"""What a run shows while it works: a bar on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..training import Moment
+from .show import console
+
+LINE_SECONDS: Final = 15.0
+UNITS: Final = {"prepare": "images", "score": "images"}
+
+
+class RunProgress:
+    """Listens to the stages of a run; call ``start`` before each run and ``stop`` after it."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._console = console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._stage = ""
+        self._said = 0.0
+
+    def start(self, title: str) -> None:
+        """A run begins."""
+        self._stage = ""
+        for task in self._bar.task_ids:
+            self._bar.remove_task(task)
+        if not self.quiet:
+            self._console.print(title, markup=False)
+        self._bar.start()
+
+    def stop(self) -> None:
+        """Take the bar away, so that others can print."""
+        self._bar.stop()
+
+    def __call__(self, moment: Moment) -> None:
+        """One moment of a run."""
+        losses = "  ".join(f"{name} {value:.4g}" for name, value in moment.losses.items())
+        if not self._bar.disable:
+            self._update(moment, losses)
+        elif not self.quiet:
+            self._line(moment, losses)
+
+    def _update(self, moment: Moment, losses: str) -> None:
+        if moment.phase != self._stage:
+            self._bar.add_task(moment.phase, total=moment.total, losses="")
+            self._stage = moment.phase
+        self._bar.update(self._bar.task_ids[-1], completed=moment.done, total=moment.total, losses=losses)
+
+    def _line(self, moment: Moment, losses: str) -> None:
+        now = time.monotonic()
+        new = moment.phase != self._stage
+        if new or moment.done == moment.total or now - self._said >= LINE_SECONDS:
+            unit = UNITS.get(moment.phase, "")
+            self._console.print(f"  {moment.phase} {moment.done}/{moment.total} {unit} {losses}".rstrip(), markup=False)
+            self._stage, self._said = moment.phase, now

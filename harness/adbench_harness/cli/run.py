@@ -1,0 +1,65 @@
+"""adbench run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import Numbers, Setting, home_option, json_option, results_option
+
+DEFAULT_PROTOCOL = "esmaeili2023"
+
+
+@click.command()
+@click.option("--model", "-m", required=True, help="Name of a model; see `adbench models list`.")
+@click.option("--dataset", "-d", required=True, help="Name of a dataset; see `adbench datasets list`.")
+@click.option("--protocol", default=DEFAULT_PROTOCOL, show_default=True, help="Rules of the comparison.")
+@click.option("--split", "splits", type=Numbers(), default="0", show_default=True, help="0, 0,2, 0..4 or all.")
+@click.option("--seed", "seeds", type=Numbers(), default="0", show_default=True, help="0, 0,2, 0..4 or all.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--set", "settings", type=Setting(), multiple=True, help="A model option, or a protocol field (then off-protocol).")
+@click.option("--fresh", is_flag=True, help="Start over instead of going on from a checkpoint.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@home_option
+@results_option
+@json_option
+def run(
+    model: str,
+    dataset: str,
+    protocol: str,
+    splits: tuple[int, ...] | str,
+    seeds: tuple[int, ...] | str,
+    device: str,
+    settings: tuple[tuple[str, str], ...],
+    fresh: bool,
+    quiet: bool,
+    home: Path | None,
+    results_folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Train a detector on a dataset's normal images and score its test images.
+
+    A run that is done is not done again. One that was interrupted goes on from its checkpoint.
+
+    \b
+    Examples:
+      adbench run --model pca --dataset phantom
+      adbench run --model multikd --dataset mias-patches --seed 0..4
+      adbench run --model multikd --dataset phantom --set teacher=random --set epochs=5
+    """
+    from .. import registry
+    from ..home import Home, Results
+    from ..plan import RunRequest
+    from .running import make_runs
+
+    spec = registry.protocol(protocol).spec
+    chosen_splits = range(spec.splits) if isinstance(splits, str) else splits
+    chosen_seeds = spec.seeds if isinstance(seeds, str) else seeds
+    requests = [
+        RunRequest(model, dataset, protocol, split, seed, device, dict(settings))
+        for split in chosen_splits
+        for seed in chosen_seeds
+    ]
+    status = make_runs(requests, Home.at(home), Results.at(results_folder), fresh=fresh, quiet=quiet or as_json, as_json=as_json)
+    raise SystemExit(status)

@@ -1,0 +1,1 @@
+"""Data on its way to a detector: import, verify, list, prepare."""

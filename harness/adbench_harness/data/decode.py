@@ -1,0 +1,69 @@
+"""One image file to prepared pixels: decode, orient, convert, crop, resize, each file of a set alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+
+from ..api import Box, DataError, FitRules, Json
+
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+MODES = {"rgb": "RGB", "gray": "L"}
+
+
+def decoders() -> dict[str, Json]:
+    """Versions of the libraries that decide pixel values; part of the cache's key."""
+    versions: dict[str, Json] = {name: features.version(name) for name in ("pil", "jpg", "zlib", "libtiff")}
+    return versions
+
+
+def decode(path: Path, boxes: Sequence[Box | None], rules: FitRules) -> NDArray[np.uint8]:
+    """Pixels of each crop of a file, uint8, shape (len(boxes), size, size, channels).
+
+    Raises:
+        DataError: naming the file, if it is missing, corrupt, or a crop lies outside it.
+    """
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            image = _convert(ImageOps.exif_transpose(opened), MODES[rules.colour])
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; import the dataset again") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: not an image that can be read ({path.stat().st_size} bytes)") from None
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: refused, {error}") from None
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow's words for truncated and broken files
+        raise DataError(f"{path}: corrupt image: {error}") from None
+    return np.stack([_resize(_crop(image, box, path), rules) for box in boxes])
+
+
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    """Same rule for every file. 16-bit gray is scaled, since Pillow's own conversion would clip it."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _crop(image: Image.Image, box: Box | None, path: Path) -> Image.Image:
+    if box is None:
+        return image
+    if not (0 <= box.left < box.right <= image.width and 0 <= box.top < box.bottom <= image.height):
+        raise DataError(f"{path}: crop {box} lies outside an image of {image.width} x {image.height}")
+    return image.crop((box.left, box.top, box.right, box.bottom))
+
+
+def _resize(image: Image.Image, rules: FitRules) -> NDArray[np.uint8]:
+    size = (rules.image_size, rules.image_size)
+    if image.size != size:
+        image = image.resize(size, FILTERS[rules.resize_filter])
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -1,0 +1,142 @@
+"""The cache of prepared images: decoded and resized once, in parallel, found again by content.
+
+An entry is a folder named by the digest of all that decides its pixels. It is written beside its place and renamed, so that
+two processes that prepare the same thing each write a whole entry, and one of them stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..api import DataError, FitRules, Sample
+from ..home import Home, make_folder
+from ..protocol import digest
+from .decode import decode, decoders
+from .listing import Listing
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
+
+FORMAT: Final = 1
+FAILURES_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Prepared images, read through a memory map."""
+
+    pixels: NDArray[np.uint8]
+    """(N, size, size, channels)."""
+    rows: dict[str, int]
+    """Sample id to row of ``pixels``."""
+    folder: Path
+
+
+def prepare(
+    listing: Listing, samples: Sequence[Sample], rules: FitRules, home: Home, progress: Progress | None = None
+) -> Prepared:
+    """Prepared images of ``samples``, from the cache or made now.
+
+    Raises:
+        DataError: naming each image that is missing or corrupt (the first few), with its dataset.
+        AdbenchError: if the home can't be written.
+    """
+    ordered = sorted(samples, key=lambda sample: sample.id)
+    place = home.prepared / cache_key(listing, ordered, rules)
+    if not (place / "index.json").is_file():
+        make_folder(home.prepared, "home's cache folder")
+        _make(listing, ordered, rules, place, progress)
+    pixels = np.load(place / "images.npy", mmap_mode="r")
+    ids: list[str] = json.loads((place / "index.json").read_text())["ids"]
+    return Prepared(pixels, {sample_id: row for row, sample_id in enumerate(ids)}, place)
+
+
+def cache_key(listing: Listing, ordered: Sequence[Sample], rules: FitRules) -> str:
+    """Digest of everything that decides the pixels of an entry."""
+    settings = rules.model_dump(mode="json", include={"image_size", "resize", "resize_filter", "colour"})
+    crops = [
+        [s.id, listing.hashes[s.path], [s.box.left, s.box.top, s.box.right, s.box.bottom] if s.box else None] for s in ordered
+    ]
+    return digest([FORMAT, settings, decoders(), crops])
+
+
+def _make(listing: Listing, ordered: Sequence[Sample], rules: FitRules, place: Path, progress: Progress | None) -> None:
+    unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        _write_pixels(listing, ordered, rules, unfinished / "images.npy", progress)
+        (unfinished / "index.json").write_text(
+            json.dumps({"dataset": listing.spec.name, "ids": [sample.id for sample in ordered]})
+        )
+        _put(unfinished, place)
+    except OSError as error:
+        raise DataError(
+            f"cannot write prepared images to {unfinished}: {error.strerror or error}; free space or choose another --home"
+        ) from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _put(unfinished: Path, place: Path) -> None:
+    """Rename into place; if another process was faster, its entry has the same content and stays."""
+    if place.exists() and not (place / "index.json").is_file():
+        shutil.rmtree(place)
+    try:
+        unfinished.rename(place)
+    except OSError:
+        if not (place / "index.json").is_file():
+            raise
+
+
+def _write_pixels(listing: Listing, ordered: Sequence[Sample], rules: FitRules, target: Path, progress: Progress | None) -> None:
+    channels = 3 if rules.colour == "rgb" else 1
+    shape = (len(ordered), rules.image_size, rules.image_size, channels)
+    pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
+    _reserve(target)
+    rows_of: dict[str, list[int]] = {}
+    for row, sample in enumerate(ordered):
+        rows_of.setdefault(sample.path, []).append(row)
+
+    def work(path: str) -> int:
+        rows = rows_of[path]
+        pixels[rows] = decode(listing.root / path, [ordered[row].box for row in rows], rules)
+        return len(rows)
+
+    failures: list[str] = []
+    done = 0
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        try:
+            for future in as_completed([pool.submit(work, path) for path in rows_of]):
+                try:
+                    done += future.result()
+                except DataError as error:
+                    failures.append(str(error))
+                if progress is not None:
+                    progress(done, len(ordered))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    if failures:
+        shown = "; ".join(islice(sorted(failures), FAILURES_SHOWN))
+        more = f"; and {len(failures) - FAILURES_SHOWN} more" if len(failures) > FAILURES_SHOWN else ""
+        raise DataError(f"dataset {listing.spec.name}: {len(failures)} of {len(rows_of)} files can't be used: {shown}{more}")
+    pixels.flush()
+
+
+def _reserve(target: Path) -> None:
+    """Take the disk space now: a memory map that meets a full disk kills the process, an allocation raises OSError."""
+    if hasattr(os, "posix_fallocate"):
+        with target.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, target.stat().st_size)

@@ -1,0 +1,76 @@
+"""Where a run computes, and under which conditions its numbers can be had again."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from .api import OptionError, TrainingError
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Compute(BaseModel):
+    """The conditions of a run's arithmetic; bits are the same only where these are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    device: str
+    """As torch names it: "cpu", "cuda:0", "mps"."""
+    device_name: str
+    threads: int
+    dtype: str
+    memory_format: str = "contiguous"
+    torch: str = torch.__version__
+
+
+def choose_device(word: str) -> torch.device:
+    """The device for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        OptionError: for another word, or a device that this machine lacks.
+    """
+    if word == "auto":
+        word = "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(word)
+    except RuntimeError:
+        raise OptionError(f"--device {word}: use auto, cpu, cuda, cuda:N or mps") from None
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise OptionError(f"--device {word}: use auto, cpu, cuda, cuda:N or mps")
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise OptionError(f"--device {word}: this machine has {count} CUDA device(s)")
+        return torch.device("cuda", device.index or 0)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise OptionError("--device mps: this machine has none")
+    return device
+
+
+def describe(device: torch.device, dtype: str) -> Compute:
+    """The conditions on this machine, now."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return Compute(device=str(device), device_name=name, threads=torch.get_num_threads(), dtype=dtype)
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes that this process held on a CUDA device; None elsewhere."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+@contextmanager
+def memory_named(batch_size: int) -> Iterator[None]:
+    """Turn torch's out-of-memory errors into one that says what to lower."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"out of memory at batch size {batch_size}; lower it with --set batch_size=N, or use --device cpu"
+        ) from None

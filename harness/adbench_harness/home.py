@@ -1,0 +1,89 @@
+"""Where things are kept: datasets and caches under the home, runs and database under the results folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from .api import AdbenchError
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of imported datasets and caches; shared by all results folders of a user."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, given: Path | None) -> Home:
+        """The home: as given, else ``$ADBENCH_HOME``, else the platform's folder for user data."""
+        if given is None:
+            stated = os.environ.get("ADBENCH_HOME")
+            given = Path(stated) if stated else Path(platformdirs.user_data_dir("adbench", appauthor=False))
+        return cls(given.expanduser().absolute())
+
+    def dataset(self, name: str) -> Path:
+        """Folder of an imported dataset's files."""
+        return self.root / "datasets" / name
+
+    @property
+    def prepared(self) -> Path:
+        """Cache of prepared images, by content."""
+        return self.root / "cache" / "prepared"
+
+    @property
+    def hashes(self) -> Path:
+        """Memo of file hashes, by path, size and time of change."""
+        return self.root / "cache" / "hashes"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder of runs and of the database made from them."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, given: Path | None) -> Results:
+        """The results folder: as given, else ``$ADBENCH_RESULTS``, else ``./adbench-results``."""
+        if given is None:
+            given = Path(os.environ.get("ADBENCH_RESULTS") or "adbench-results")
+        return cls(given.expanduser().absolute())
+
+    @property
+    def runs(self) -> Path:
+        """Finished runs, a folder each; these are the truth."""
+        return self.root / "runs"
+
+    @property
+    def running(self) -> Path:
+        """Checkpoints of runs under way."""
+        return self.root / "running"
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file, made from the run folders."""
+        return self.root / "adbench.duckdb"
+
+
+def make_folder(path: Path, what: str) -> Path:
+    """Make a folder that we write to, or say why it can't be.
+
+    Raises:
+        AdbenchError: naming the folder, the reason, and the option that chooses another.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise AdbenchError(f"cannot make the {what} {path}: {error.strerror}; choose another with {_option(what)}") from None
+    if not writable:
+        raise AdbenchError(f"the {what} {path} is not writable; choose another with {_option(what)}")
+    return path
+
+
+def _option(what: str) -> str:
+    return "--results or ADBENCH_RESULTS" if "result" in what else "--home or ADBENCH_HOME"

@@ -1,0 +1,124 @@
+"""A run before it runs: names resolved, options checked, data listed, split made, identity known."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from . import protocol as rules
+from . import registry
+from .api import DatasetSpec, FitRules, ModelSpec, OptionError, Options, PluginError, ProtocolSpec, Sample, Subset
+from .data.listing import Listing, listing
+from .home import Home
+from .protocol import ResolvedProtocol, digest
+from .provenance import PluginProvenance, plugin_provenance
+from .registry import Plugin
+from .result import Cell
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run as a user asks for it."""
+
+    model: str
+    dataset: str
+    protocol: str
+    split: int = 0
+    seed: int = 0
+    device: str = "auto"
+    settings: Mapping[str, str] | None = None
+    """``--set`` words: protocol fields or model options."""
+
+    @property
+    def command(self) -> str:
+        """The command that asks for this run again."""
+        words = ["adbench", "run", "--model", self.model, "--dataset", self.dataset, "--protocol", self.protocol]
+        words += ["--split", str(self.split), "--seed", str(self.seed)]
+        for name, value in (self.settings or {}).items():
+            words += ["--set", f"{name}={value}"]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides a run's scores but the machine."""
+
+    request: RunRequest
+    model: Plugin[ModelSpec]
+    options: Options
+    dataset: Plugin[DatasetSpec]
+    protocol: ResolvedProtocol
+    listing: Listing
+    subsets: Mapping[str, Subset]
+    plugins: Mapping[str, PluginProvenance]
+
+    @property
+    def cell(self) -> Cell:
+        """What the run is a measurement of."""
+        return Cell(
+            model=self.model.spec.name,
+            options=self.options.identity(),
+            dataset=self.dataset.spec.name,
+            protocol=self.protocol.spec.name,
+            fit_digest=self.protocol.fit_digest,
+            split=self.request.split,
+            seed=self.request.seed,
+        )
+
+    @cached_property
+    def run_id(self) -> str:
+        """Cell, fingerprint of the data, and revision of the model's code; the same wherever these are the same."""
+        identity = [self.cell.model_dump(mode="json"), self.listing.fingerprint, self.plugins["model"].revision]
+        return f"{self.model.spec.name}-{self.dataset.spec.name}-{digest(identity)}"
+
+    @cached_property
+    def variant(self) -> str:
+        """The model's name with the options that differ from its defaults."""
+        words = ", ".join(f"{name}={word}" for name, word in self.options.labels().items())
+        return f"{self.model.spec.name} ({words})" if words else self.model.spec.name
+
+    def samples(self, *subsets: Subset) -> list[Sample]:
+        """Samples of the given subsets, sorted by id."""
+        chosen = [sample for sample in self.listing.samples if self.subsets.get(sample.id) in subsets]
+        return sorted(chosen, key=lambda sample: sample.id)
+
+
+def plan(request: RunRequest, home: Home) -> Plan:
+    """Resolve a request.
+
+    Raises:
+        PluginError, OptionError, DataError: each naming what was wrong and what there is.
+    """
+    if request.seed < 0:
+        raise OptionError(f"seed {request.seed} is negative; use 0, 1, 2, …")
+    model = registry.model(request.model)
+    dataset = registry.dataset(request.dataset)
+    protocol_spec = registry.protocol(request.protocol).spec
+    protocol, options = settle(protocol_spec, model.spec, request.settings or {})
+    found = listing(dataset.spec, home)
+    subsets = rules.split(protocol_spec, dataset.spec.name, found.samples, request.split)
+    plugins = {
+        "model": plugin_provenance(model.source.name, model.source.distribution, model.module, model.spec.revision),
+        "dataset": plugin_provenance(dataset.source.name, dataset.source.distribution, dataset.module, dataset.spec.revision),
+    }
+    return Plan(request, model, options, dataset, protocol, found, subsets, plugins)
+
+
+def settle(protocol: ProtocolSpec, model: ModelSpec, settings: Mapping[str, str]) -> tuple[ResolvedProtocol, Options]:
+    """Share out ``--set`` words between the protocol's fields and the model's options.
+
+    Raises:
+        OptionError: for a name that neither has, or a value that is refused.
+    """
+    fields, options = set(FitRules.model_fields), set(model.options.model_fields)
+    if fields & options:
+        raise PluginError(f"model {model.name} declares options that are the protocol's: {', '.join(sorted(fields & options))}")
+    for name in settings:
+        if name not in fields | options:
+            near = registry.unknown_name("option", name, fields | options)
+            raise OptionError(f"{near} (see: adbench models show {model.name}; adbench protocols show {protocol.name})")
+    own = {name: value for name, value in settings.items() if name in options}
+    resolved = rules.resolve(protocol, {name: value for name, value in settings.items() if name in fields})
+    return resolved, model.options.parse(own)

@@ -1,0 +1,1 @@
+"""Protocols that ship with adbench; they come in by the entry point that anyone's do."""

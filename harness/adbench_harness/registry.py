@@ -1,0 +1,164 @@
+"""Plugins by name: names from entry-point metadata, and the import of exactly one plugin when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, Final, Generic, Literal, TypeVar
+
+import pluggy
+
+from .api import DatasetSpec, ModelSpec, PluginError, ProtocolSpec, UnknownNameError, hookspecs
+
+Kind = Literal["model", "dataset", "protocol"]
+SpecT = TypeVar("SpecT", ModelSpec, DatasetSpec, ProtocolSpec)
+
+KINDS: Final[tuple[Kind, ...]] = ("model", "dataset", "protocol")
+
+
+@dataclass(frozen=True)
+class PluginName:
+    """A plugin as its distribution's metadata states it; nothing is imported to know this."""
+
+    kind: Kind
+    name: str
+    distribution: str
+    version: str
+    module: str
+    entry_point: EntryPoint
+
+    @property
+    def qualified(self) -> str:
+        """Distribution and name; unambiguous where two distributions claim one name."""
+        return f"{self.distribution}:{self.name}"
+
+
+@dataclass(frozen=True)
+class Plugin(Generic[SpecT]):
+    """An imported plugin."""
+
+    source: PluginName
+    spec: SpecT
+    module: ModuleType
+
+
+def names(kind: Kind) -> list[PluginName]:
+    """Every installed plugin of a kind, sorted by name, without importing any."""
+    found = [_plugin_name(kind, point) for point in entry_points(group=f"adbench.{kind}s")]
+    return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
+
+
+def model(name: str) -> Plugin[ModelSpec]:
+    """The model of that name. Raises UnknownNameError or PluginError."""
+    return load(find("model", name), ModelSpec)
+
+
+def dataset(name: str) -> Plugin[DatasetSpec]:
+    """The dataset of that name. Raises UnknownNameError or PluginError."""
+    return load(find("dataset", name), DatasetSpec)
+
+
+def protocol(name: str) -> Plugin[ProtocolSpec]:
+    """The protocol of that name. Raises UnknownNameError or PluginError."""
+    return load(find("protocol", name), ProtocolSpec)
+
+
+def find(kind: Kind, name: str) -> PluginName:
+    """The one plugin of that name; ``distribution:name`` chooses where two distributions claim a name."""
+    installed = names(kind)
+    matches = [plugin for plugin in installed if name in (plugin.name, plugin.qualified)]
+    if not matches:
+        raise UnknownNameError(unknown_name(kind, name, (plugin.name for plugin in installed)))
+    if len(matches) > 1:
+        choices = " or ".join(plugin.qualified for plugin in matches)
+        raise PluginError(f"{kind} {name!r} is claimed by {len(matches)} distributions; say which: {choices}")
+    return matches[0]
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that nobody has: the nearest ones, else all."""
+    there = sorted(set(known))
+    near = difflib.get_close_matches(name, there, n=3, cutoff=0.5)
+    if near:
+        return f"no {what} is called {name!r}; did you mean {' or '.join(near)}?"
+    return f"no {what} is called {name!r}; there is: {', '.join(there) or 'none'}"
+
+
+def load(source: PluginName, expected: type[SpecT]) -> Plugin[SpecT]:
+    """Import one plugin and take the spec that it registers.
+
+    Raises:
+        PluginError: if it fails to import, is written for another API, or does not register one spec of its own name.
+    """
+    module = _import(source)
+    _check_api(source, module)
+    registered: list[Any] = []
+    manager = pluggy.PluginManager("adbench")
+    manager.add_hookspecs(hookspecs)
+    manager.register(module, name=source.qualified)
+    hook: Callable[..., object] = getattr(manager.hook, f"register_{source.kind}s")
+    try:
+        hook(register=registered.append)
+    except Exception as error:
+        raise PluginError(_broken(source, error)) from error
+    if len(registered) != 1 or not isinstance(registered[0], expected):
+        raise PluginError(
+            f"{source.kind} plugin {source.qualified} ({source.module}) must register exactly one {expected.__name__} "
+            f"by @hookimpl register_{source.kind}s, and registered {len(registered)}"
+        )
+    spec: SpecT = registered[0]
+    if spec.name != source.name:
+        raise PluginError(
+            f"{source.kind} plugin {source.qualified} registers the name {spec.name!r}; entry point and spec must agree"
+        )
+    return Plugin(source, spec, module)
+
+
+def load_any(source: PluginName) -> Plugin[ModelSpec] | Plugin[DatasetSpec] | Plugin[ProtocolSpec]:
+    """Import one plugin of whichever kind. Raises PluginError."""
+    if source.kind == "model":
+        return load(source, ModelSpec)
+    return load(source, DatasetSpec) if source.kind == "dataset" else load(source, ProtocolSpec)
+
+
+def _plugin_name(kind: Kind, point: EntryPoint) -> PluginName:
+    distribution = point.dist
+    name, version = (distribution.name, distribution.version) if distribution is not None else ("unknown", "0")
+    return PluginName(kind, point.name, name, version, point.value, point)
+
+
+def _import(source: PluginName) -> ModuleType:
+    try:
+        module = source.entry_point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin that calls sys.exit at import must not end us either
+        raise PluginError(_broken(source, error)) from error
+    if not isinstance(module, ModuleType):
+        raise PluginError(f"entry point {source.module!r} of {source.distribution} must name a module, not an object in it")
+    return module
+
+
+def _check_api(source: PluginName, module: ModuleType) -> None:
+    stated = getattr(module, "adbench_api", None)
+    if stated == hookspecs.API_VERSION:
+        return
+    if stated is None:
+        raise PluginError(
+            f"{source.kind} plugin {source.qualified} does not state its API; add `adbench_api = {hookspecs.API_VERSION}` to {source.module}"
+        )
+    newer = isinstance(stated, int) and stated > hookspecs.API_VERSION
+    mend = "pip install --upgrade adbench-harness" if newer else f"pip install --upgrade {source.distribution}"
+    raise PluginError(
+        f"{source.kind} plugin {source.qualified} is written for API {stated}, this adbench has API {hookspecs.API_VERSION}; try: {mend}"
+    )
+
+
+def _broken(source: PluginName, error: BaseException) -> str:
+    return (
+        f"{source.kind} plugin {source.qualified} {source.version} failed to load: {type(error).__name__}: {error}; "
+        f"mend it, or: pip uninstall {source.distribution}"
+    )

@@ -1,0 +1,268 @@
+"""A finished run as a folder, and as plain data: the one place that knows the files' form.
+
+runs/<run_id>/
+    manifest.json         written last: a folder without it is no run
+    scores.parquet        image, label, subtype, group_id, subset, score: one row an image
+    curves.parquet        phase, epoch, name, value
+    weights.safetensors   what the detector needs to score again
+
+The folder is written beside its place, synced and renamed, so that a kill leaves either a whole run or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from .api import StoreError, Subset
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+
+SCORES_SCHEMA: Final = pa.schema(
+    [
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("subtype", pa.string(), nullable=False),
+        pa.field("group_id", pa.string()),
+        pa.field("subset", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+    ]
+)
+CURVES_SCHEMA: Final = pa.schema(
+    [
+        pa.field("phase", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+    ]
+)
+
+
+class Cell(BaseModel):
+    """What a run is a measurement of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    options: dict[str, JsonValue]
+    dataset: str
+    protocol: str
+    fit_digest: str
+    split: int
+    seed: int
+
+
+class Manifest(BaseModel):
+    """Everything about a run but its scores and curves."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    run_id: str
+    cell: Cell
+    variant: str
+    """The model's name with the options that differ from its defaults."""
+    command: str
+    created: str
+    """UTC, ISO 8601."""
+    protocol: dict[str, JsonValue]
+    """Name, version, title, fit rules, evaluation rules, digests, overrides."""
+    dataset: dict[str, JsonValue]
+    """Data card: title, modality, organ, licence, citation, counts, tasks, fingerprint."""
+    model: dict[str, JsonValue]
+    """Title, family, paper, phases in words, number of learnt values, what it was given from outside."""
+    plugins: dict[str, JsonValue]
+    compute: dict[str, JsonValue]
+    environment: dict[str, str]
+    timings: dict[str, float]
+    """Seconds a stage."""
+    training: dict[str, JsonValue]
+    """Images, steps, images presented, epochs a phase, times resumed."""
+    files: dict[str, str]
+    """SHA-256 of the other files of the folder."""
+
+    @property
+    def on_protocol(self) -> bool:
+        """Whether the run kept every field of its protocol."""
+        return not self.protocol.get("overrides")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a run's images, in one order; arrays of equal length."""
+
+    image: Sequence[str]
+    label: NDArray[np.int8]
+    subtype: Sequence[str]
+    group: Sequence[str | None]
+    subset: Sequence[Subset]
+    score: NDArray[np.float64]
+
+    def table(self) -> pa.Table:
+        """As Arrow. Raises StoreError for a score that is not finite, or an image that is scored twice."""
+        if not np.isfinite(self.score).all():
+            where = int(np.flatnonzero(~np.isfinite(self.score))[0])
+            raise StoreError(f"the score of image {self.image[where]!r} is {self.score[where]}; only finite scores are kept")
+        if len(set(self.image)) != len(self.image):
+            raise StoreError("an image is scored twice")
+        columns = [self.image, self.label, self.subtype, self.group, self.subset, self.score]
+        return pa.table([pa.array(c, type=f.type) for c, f in zip(columns, SCORES_SCHEMA, strict=True)], schema=SCORES_SCHEMA)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One value of a training curve."""
+
+    phase: str
+    epoch: int
+    name: str
+    value: float
+
+
+def write_run(
+    runs: Path,
+    manifest: Manifest,
+    scores: Scores,
+    curves: Sequence[CurvePoint],
+    weights: Mapping[str, Tensor] | None,
+) -> Path:
+    """Write a run folder atomically; returns its path.
+
+    Raises:
+        StoreError: if it can't be written (full disk, no permission); nothing half-written stays under the run's name.
+    """
+    place = runs / manifest.run_id
+    unfinished = runs / f".{manifest.run_id}.{os.getpid()}.tmp"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        _write_files(unfinished, manifest, scores, curves, weights)
+        if place.exists():  # unreadable or altered: `run` asked find_run first
+            place.rename(runs / f".{manifest.run_id}.replaced.{os.getpid()}")
+        unfinished.rename(place)
+        _sync(runs)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write run {place}: {error.strerror or error}; free space or choose another --results, then run again"
+        ) from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(runs / f".{manifest.run_id}.replaced.{os.getpid()}", ignore_errors=True)
+    return place
+
+
+def _write_files(
+    folder: Path,
+    manifest: Manifest,
+    scores: Scores,
+    curves: Sequence[CurvePoint],
+    weights: Mapping[str, Tensor] | None,
+) -> None:
+    pq.write_table(scores.table(), folder / "scores.parquet", compression="zstd")
+    rows: list[dict[str, Any]] = [{"phase": c.phase, "epoch": c.epoch, "name": c.name, "value": c.value} for c in curves]
+    pq.write_table(pa.Table.from_pylist(rows, schema=CURVES_SCHEMA), folder / "curves.parquet", compression="zstd")
+    if weights is not None:
+        from safetensors.torch import save_file
+
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / "weights.safetensors")
+    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    for path in folder.iterdir():
+        _sync(path)
+    (folder / MANIFEST).write_text(
+        manifest.model_copy(update={"files": files}).model_dump_json(indent=1) + "\n", encoding="utf-8"
+    )
+    _sync(folder / MANIFEST)
+    _sync(folder)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a run folder.
+
+    Raises:
+        StoreError: if it is missing, unreadable, or written by a newer adbench.
+    """
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        raise StoreError(f"{folder}: no run here ({error.strerror})") from None
+    except ValidationError as error:
+        raise StoreError(f"{folder / MANIFEST}: not a manifest: {error.errors(include_url=False)[0]['msg']}") from None
+    if manifest.format > FORMAT:
+        raise StoreError(
+            f"{folder}: written by a newer adbench (format {manifest.format}); upgrade: pip install --upgrade adbench-harness"
+        )
+    return manifest
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Compare the folder's files with the manifest's hashes. Raises StoreError naming the file that is missing or altered."""
+    for name, sha256 in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            if name == "weights.safetensors":  # a retention rule may remove weights; scores and curves stay
+                continue
+            raise StoreError(f"{path} is missing; run again, or restore it from a copy")
+        if _sha256(path) != sha256:
+            raise StoreError(f"{path} is not the file that the run wrote; run again, or restore it from a copy")
+
+
+def read_scores(folder: Path) -> Scores:
+    """Scores of a run folder. Raises StoreError if the file can't be read."""
+    try:
+        table = pq.read_table(folder / "scores.parquet", schema=SCORES_SCHEMA)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{folder / 'scores.parquet'}: cannot be read: {error}") from None
+    column = table.to_pydict()
+    return Scores(
+        image=column["image"],
+        label=np.asarray(column["label"], dtype=np.int8),
+        subtype=column["subtype"],
+        group=column["group_id"],
+        subset=column["subset"],
+        score=np.asarray(column["score"], dtype=np.float64),
+    )
+
+
+def find_run(runs: Path, run_id: str) -> Manifest | None:
+    """The manifest of a finished, unaltered run, or None."""
+    folder = runs / run_id
+    try:
+        manifest = read_manifest(folder)
+        check_files(folder, manifest)
+    except StoreError:
+        return None
+    return manifest
+
+
+def run_folders(runs: Path) -> Iterator[Path]:
+    """Every folder that claims to be a finished run, sorted by name."""
+    if runs.is_dir():
+        yield from sorted(path for path in runs.iterdir() if not path.name.startswith(".") and (path / MANIFEST).is_file())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,271 @@
+"""One run, from a cell to a run folder: the only place that composes the stages."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from . import seeding
+from .api import AdbenchError, BuildContext, FittedDetector, InterruptedRunError, Json, PluginError, Sample, TrainedDetector
+from .checkpoint import CheckpointFile
+from .data.images import DeviceImages
+from .data.prepare import Prepared, prepare
+from .device import DTYPES, Compute, choose_device, describe, memory_named, peak_memory
+from .home import Home, Results, make_folder
+from .plan import Plan
+from .provenance import environment
+from .result import Manifest, Scores, find_run, read_manifest, write_run
+from .scoring import score_images
+from .training import Listener, Moment, Stop, Training
+
+Detector = TrainedDetector | FittedDetector
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run that is stored."""
+
+    manifest: Manifest
+    folder: Path
+    already_done: bool
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where and how a run is made; nothing here changes what it is a measurement of."""
+
+    home: Home
+    results: Results
+    fresh: bool = False
+    """Start over, even if there is a checkpoint."""
+    listen: Listener = lambda moment: None
+    stop: Stop = lambda: False
+
+
+def run_one(plan: Plan, conditions: Conditions) -> Outcome:
+    """Make a run, or find it done.
+
+    Raises:
+        AdbenchError: whatever goes wrong, in words; a checkpoint is kept.
+    """
+    results = conditions.results
+    done = find_run(results.runs, plan.run_id)
+    if done is not None:
+        return Outcome(done, results.runs / plan.run_id, already_done=True)
+    make_folder(results.runs, "results folder")
+    with _claimed(plan, results):
+        work = _Work(plan, conditions)
+        work.prepare()
+        work.train()
+        scores = work.score()
+        folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.detector.state())
+        work.checkpoint.remove()
+    return Outcome(read_manifest(folder), folder, already_done=False)
+
+
+@dataclass
+class _Work:
+    """The stages of one run, and what each hands to the next."""
+
+    plan: Plan
+    conditions: Conditions
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take the device and build the detector first: what can't work fails before time is spent."""
+        rules, request = self.plan.protocol.fit, self.plan.request
+        self.device = choose_device(request.device)
+        self.dtype = DTYPES[rules.precision]
+        self.compute: Compute = describe(self.device, rules.precision)
+        self.checkpoint = CheckpointFile(self.conditions.results.running / self.plan.run_id / "checkpoint.pt", self.compute)
+        if self.conditions.fresh:
+            self.checkpoint.remove()
+        self.detector = _build(self.plan, self.device, self.dtype)
+        self.created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def prepare(self) -> None:
+        with self._timed("prepare"):
+            samples = self.plan.samples("train", "test")
+            self.prepared: Prepared = prepare(
+                self.plan.listing, samples, self.plan.protocol.fit, self.conditions.home, self._progress("prepare")
+            )
+
+    def train(self) -> None:
+        conditions, images = self.conditions, self._images(self.plan.samples("train"))
+        self.training = Training(
+            images,
+            self.plan.protocol.fit,
+            self.plan.request.seed,
+            self.device,
+            self.checkpoint,
+            conditions.listen,
+            conditions.stop,
+        )
+        self.training.run(self.detector)
+        self.timings["train"] = self.training.seconds
+
+    def score(self) -> Scores:
+        test, batch = self.plan.samples("test"), self.plan.protocol.fit.batch_size
+        with self._timed("score"), memory_named(batch):
+            values = score_images(self.detector, self._images(test), batch, self.device, self._progress("score"))
+        return _scores(test, values)
+
+    def manifest(self) -> Manifest:
+        plan = self.plan
+        return Manifest(
+            run_id=plan.run_id,
+            cell=plan.cell,
+            variant=plan.variant,
+            command=plan.request.command,
+            created=self.created,
+            protocol=_protocol_card(plan),
+            dataset=_dataset_card(plan),
+            model=_model_card(plan, self.detector),
+            plugins={kind: plugin.model_dump(mode="json") for kind, plugin in plan.plugins.items()},
+            compute={**self.compute.model_dump(mode="json"), "peak_memory_bytes": peak_memory(self.device)},
+            environment=environment(),
+            timings={stage: round(seconds, 3) for stage, seconds in self.timings.items()},
+            training={
+                "images": len(plan.samples("train")),
+                "images_presented": self.training.presented,
+                "steps": self.training.steps,
+                "epochs": dict(self.training.epochs),
+                "resumed": self.training.resumed,
+            },
+            files={},
+        )
+
+    def _images(self, samples: list[Sample]) -> DeviceImages:
+        return DeviceImages(self.prepared, [sample.id for sample in samples], self.device, self.dtype)
+
+    def _progress(self, stage: str) -> _Progress:
+        return _Progress(stage, self.conditions)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.timings[stage] = time.monotonic() - start
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """Tells the listener of a stage's progress, and stops it when the user asks."""
+
+    stage: str
+    conditions: Conditions
+
+    def __call__(self, done: int, total: int) -> None:
+        self.conditions.listen(Moment(self.stage, done, total))
+        if self.conditions.stop():
+            raise InterruptedRunError(f"stopped during {self.stage}; the same command goes on")
+
+
+def _build(plan: Plan, device: torch.device, dtype: torch.dtype) -> Detector:
+    rules, seed = plan.protocol.fit, plan.request.seed
+    with seeding.isolated(device):
+        seeding.seed_global(seed, "build")
+        context = BuildContext(
+            device=device,
+            dtype=dtype,
+            channels=3 if rules.colour == "rgb" else 1,
+            image_size=rules.image_size,
+            generator=seeding.generator(torch.device("cpu"), seed, "initialisation"),
+        )
+        detector = plan.model.spec.build(plan.options, context)
+    if not isinstance(detector, TrainedDetector | FittedDetector):
+        raise PluginError(
+            f"model {plan.model.spec.name} builds a {type(detector).__name__}, not a TrainedDetector or FittedDetector"
+        )
+    return detector
+
+
+@contextmanager
+def _claimed(plan: Plan, results: Results) -> Iterator[None]:
+    """Nobody else makes this run meanwhile: two would write one checkpoint."""
+    make_folder(results.running, "results folder")
+    lock = FileLock(results.running / f".{plan.run_id}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AdbenchError(
+            f"run {plan.run_id} is being made by another process; wait for it, or choose another --results"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _scores(test: list[Sample], values: NDArray[np.float64]) -> Scores:
+    return Scores(
+        image=[sample.id for sample in test],
+        label=np.asarray([sample.label for sample in test], dtype=np.int8),
+        subtype=[sample.subtype for sample in test],
+        group=[sample.group for sample in test],
+        subset=["test"] * len(test),
+        score=values,
+    )
+
+
+def _protocol_card(plan: Plan) -> dict[str, Json]:
+    protocol = plan.protocol
+    return {
+        "name": protocol.spec.name,
+        "version": protocol.spec.version,
+        "title": protocol.spec.title,
+        "fit": protocol.fit.model_dump(mode="json"),
+        "evaluation": protocol.evaluation.model_dump(mode="json"),
+        "split_rule": protocol.spec.split_rule,
+        "fit_digest": protocol.fit_digest,
+        "evaluation_digest": protocol.evaluation_digest,
+        "overrides": dict(protocol.overrides),
+    }
+
+
+def _dataset_card(plan: Plan) -> dict[str, Json]:
+    spec = plan.dataset.spec
+    counts = Counter(
+        f"{plan.subsets[s.id]}_{'abnormal' if s.label else 'normal'}" for s in plan.samples("train", "held_out", "test")
+    )
+    return {
+        "title": spec.title,
+        "modality": spec.modality,
+        "organ": spec.organ,
+        "description": spec.description,
+        "citation": spec.citation,
+        "licence": spec.licence,
+        "source": spec.source,
+        "url": spec.url,
+        "group_rule": spec.group_rule,
+        "fingerprint": plan.listing.fingerprint,
+        "subtypes": {**plan.listing.counts()},
+        "counts": {**counts},
+        "tasks": {task: list(subtypes) for task, subtypes in spec.tasks.items()},
+    }
+
+
+def _model_card(plan: Plan, detector: Detector) -> dict[str, Json]:
+    spec = plan.model.spec
+    return {
+        "title": spec.title,
+        "family": spec.family,
+        "description": spec.description,
+        "paper": spec.paper,
+        "url": spec.url,
+        "training_phase": spec.training_phase,
+        "testing_phase": spec.testing_phase,
+        "score": spec.score,
+        "parameters": detector.parameters(),
+        "given": detector.provenance(),
+    }

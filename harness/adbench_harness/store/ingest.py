@@ -1,0 +1,149 @@
+"""Run folders into the database, one transaction a run; figures are computed here, once, and kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from ..api import StoreError
+from ..home import Results
+from ..metrics.evaluation import Figure, evaluate
+from ..metrics.thresholds import RULES
+from ..result import Manifest, Scores, check_files, read_manifest, read_scores, run_folders
+from .database import reading, writing
+
+
+@dataclass
+class Ingested:
+    """What an ingest did."""
+
+    added: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Run folders that can't be taken in, and why."""
+
+
+def ingest(results: Results, again: str | None = None) -> Ingested:
+    """Take in every run folder that the database lacks, and the run ``again`` anew, whose folder was just rewritten.
+
+    Raises:
+        StoreError: if the database can't be written.
+    """
+    known = _known(results.database) - {again}
+    if all(folder.name in known for folder in run_folders(results.runs)):
+        return Ingested()
+    with writing(results.database) as db:
+        if again is not None:
+            _forget(db, again)
+        return _add_missing(db, results.runs)
+
+
+def rebuild(results: Results) -> Ingested:
+    """Make the database anew from the run folders. Raises StoreError if it can't be written."""
+    with writing(results.database, fresh=True) as db:
+        return _add_missing(db, results.runs)
+
+
+def figures(manifest: Manifest, scores: Scores) -> list[Figure]:
+    """Every figure of a run under its protocol's evaluation rules."""
+    test = np.asarray([subset == "test" for subset in scores.subset])
+    rules = manifest.protocol["evaluation"]
+    assert isinstance(rules, Mapping)
+    thresholds = rules["thresholds"]
+    assert isinstance(thresholds, Sequence)
+    subtypes = [kind for kind, chosen in zip(scores.subtype, test, strict=True) if chosen]
+    return evaluate(scores.label[test], subtypes, scores.score[test], dict(tasks(manifest)), [str(rule) for rule in thresholds])
+
+
+def tasks(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
+    """The dataset's named sets of abnormal subtypes."""
+    stated = manifest.dataset.get("tasks", {})
+    assert isinstance(stated, Mapping)
+    for task, subtypes in stated.items():
+        assert isinstance(subtypes, Sequence)
+        yield task, [str(subtype) for subtype in subtypes]
+
+
+def _known(database: Path) -> set[str]:
+    with suppress(StoreError, duckdb.Error), reading(database) as db:
+        return {str(row[0]) for row in db.execute("select run_id from run").fetchall()}
+    return set()
+
+
+def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path) -> Ingested:
+    done = Ingested()
+    present = {str(row[0]) for row in db.execute("select run_id from run").fetchall()}
+    for folder in run_folders(runs):
+        if folder.name in present:
+            continue
+        try:
+            _add(db, folder)
+        except StoreError as error:
+            done.refused[folder.name] = str(error)
+        else:
+            done.added.append(folder.name)
+    return done
+
+
+def _forget(db: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    for table in ("run", "score", "curve", "metric", "task"):
+        db.execute(f"delete from {table} where run_id = ?", [run_id])
+
+
+def _add(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    if manifest.run_id != folder.name:
+        raise StoreError(f"{folder} holds run {manifest.run_id}; rename the folder back")
+    found = figures(manifest, read_scores(folder))
+    db.begin()
+    try:
+        db.execute(f"insert into run values ({', '.join('?' * 18)})", _run_row(manifest))
+        db.execute(
+            "insert into score select ?, image, label, subtype, group_id, subset, score from read_parquet(?)",
+            [manifest.run_id, str(folder / "scores.parquet")],
+        )
+        db.execute(
+            "insert into curve select ?, phase, epoch, name, value from read_parquet(?)",
+            [manifest.run_id, str(folder / "curves.parquet")],
+        )
+        db.executemany(
+            "insert into metric values (?, ?, ?, ?, ?, ?)",
+            [(manifest.run_id, f.task, f.rule, f.rule in RULES and RULES[f.rule].oracle, f.name, f.value) for f in found],
+        )
+        named = [(manifest.run_id, task, subtype) for task, subtypes in tasks(manifest) for subtype in subtypes]
+        if named:
+            db.executemany("insert into task values (?, ?, ?)", named)
+        db.commit()
+    except BaseException:
+        db.rollback()
+        raise
+
+
+def _run_row(manifest: Manifest) -> list[object]:
+    cell, protocol = manifest.cell, manifest.protocol
+    return [
+        manifest.run_id,
+        cell.model,
+        manifest.variant,
+        json.dumps(cell.options, sort_keys=True),
+        cell.dataset,
+        manifest.dataset["fingerprint"],
+        cell.protocol,
+        protocol["version"],
+        cell.fit_digest,
+        protocol["evaluation_digest"],
+        manifest.on_protocol,
+        cell.split,
+        cell.seed,
+        manifest.created.removesuffix("Z"),
+        manifest.compute["device_name"],
+        sum(manifest.timings.values()),
+        manifest.model["parameters"],
+        manifest.model_dump_json(),
+    ]

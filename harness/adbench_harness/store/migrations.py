@@ -1,0 +1,69 @@
+"""The schema's history, read from top to bottom. Each step runs in one transaction and is never changed once released."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import duckdb
+
+from ..api import StoreError
+
+Migration = Callable[[duckdb.DuckDBPyConnection], None]
+
+
+def m001_initial(db: duckdb.DuckDBPyConnection) -> None:
+    """Runs, their scores, curves and figures."""
+    db.execute("""
+        create table run (
+            run_id varchar primary key,
+            model varchar not null, variant varchar not null, options varchar not null,
+            dataset varchar not null, fingerprint varchar not null,
+            protocol varchar not null, protocol_version integer not null,
+            fit_digest varchar not null, evaluation_digest varchar not null, on_protocol boolean not null,
+            split integer not null, seed integer not null,
+            created timestamp not null, device varchar not null, seconds double not null,
+            parameters bigint not null, manifest varchar not null
+        )""")
+    db.execute("""
+        create table score (
+            run_id varchar not null, image varchar not null, label tinyint not null, subtype varchar not null,
+            group_id varchar, subset varchar not null, score double not null check (isfinite(score))
+        )""")
+    db.execute(
+        "create table curve (run_id varchar not null, phase varchar not null, epoch integer not null, name varchar not null, value double)"
+    )
+    db.execute("""
+        create table metric (
+            run_id varchar not null, task varchar not null, rule varchar not null, oracle boolean not null,
+            name varchar not null, value double not null
+        )""")
+    db.execute("create table task (run_id varchar not null, task varchar not null, subtype varchar not null)")
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial,)
+
+
+def migrate(db: duckdb.DuckDBPyConnection) -> None:
+    """Bring a database to the newest schema.
+
+    Raises:
+        StoreError: if it was written by a newer adbench.
+    """
+    db.execute(
+        "create table if not exists migration (number integer primary key, name varchar not null, applied timestamp not null)"
+    )
+    row = db.execute("select coalesce(max(number), 0) from migration").fetchone()
+    assert row is not None
+    applied = int(row[0])
+    if applied > len(MIGRATIONS):
+        raise StoreError("the database was written by a newer adbench; upgrade: pip install --upgrade adbench-harness")
+    for number, migration in enumerate(MIGRATIONS[applied:], applied + 1):
+        db.begin()
+        try:
+            migration(db)
+            db.execute("insert into migration values (?, ?, current_timestamp::timestamp)", [number, migration.__name__])
+            db.commit()
+        except BaseException:
+            db.rollback()
+            raise

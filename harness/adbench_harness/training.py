@@ -1,0 +1,259 @@
+"""The loop: seeded, on the device, resumable, logged.
+
+An epoch's order of images and its random generators derive from (seed, phase, epoch) alone, so going on from a checkpoint
+needs no replay. Nothing is read back to the host inside an epoch: losses are summed on the device, and looked at when the
+epoch ends or a checkpoint is due.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from . import seeding
+from .api import FitRules, FittedDetector, Images, InterruptedRunError, Phase, Step, TrainedDetector, TrainingError
+from .checkpoint import CheckpointFile
+from .device import memory_named
+from .result import CurvePoint
+
+CHECKPOINT_SECONDS: Final = 30.0
+"""At most this much work is lost by a kill; short epochs share a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a listener is told as work goes on."""
+
+    phase: str
+    done: int
+    total: int
+    losses: Mapping[str, float] = field(default_factory=dict)
+
+
+Listener = Callable[[Moment], None]
+Stop = Callable[[], bool]
+
+
+@dataclass
+class Training:
+    """The settings and the record of one detector's training; ``run`` does it."""
+
+    images: Images
+    rules: FitRules
+    seed: int
+    device: torch.device
+    checkpoint: CheckpointFile
+    listen: Listener = lambda moment: None
+    stop: Stop = lambda: False
+    curves: list[CurvePoint] = field(default_factory=list)
+    epochs: dict[str, int] = field(default_factory=dict)
+    steps: int = 0
+    presented: int = 0
+    """Training images presented, summed over phases."""
+    resumed: int = 0
+    seconds: float = 0.0
+    """Time spent training, all attempts together."""
+    _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """State of the modules of phases that are done."""
+    _saved_at: float = 0.0
+    _lap: float = 0.0
+
+    # --- what a detector sees (FitContext) ---
+
+    @property
+    def batch_size(self) -> int:
+        """The protocol's batch size."""
+        return self.rules.batch_size
+
+    @property
+    def generator(self) -> torch.Generator:
+        """A fresh CPU generator for a detector's own draws."""
+        return seeding.generator(torch.device("cpu"), self.seed, "fit")
+
+    def log(self, name: str, value: float, step: int = 0) -> None:
+        """Keep one point of a curve."""
+        self.curves.append(CurvePoint("fit", step, name, float(value)))
+
+    def progress(self, done: int, total: int, what: str = "fit") -> None:
+        """Show how far the work has come; raises InterruptedRunError if the user has asked to stop."""
+        self.listen(Moment(what, done, total))
+        if self.stop():
+            raise InterruptedRunError(f"stopped during {what}; the same command does that part again")
+
+    # --- what the harness does ---
+
+    def run(self, detector: TrainedDetector | FittedDetector) -> None:
+        """Train a detector, from its checkpoint if there is one.
+
+        Raises:
+            TrainingError: for a loss that is not finite, no training image, or memory that runs out.
+            InterruptedRunError: after the checkpoint is written, if ``stop`` says so.
+        """
+        if len(self.images) == 0:
+            raise TrainingError("there is no training image")
+        self._lap = time.monotonic()
+        with seeding.isolated(self.device), memory_named(self.batch_size):
+            if isinstance(detector, FittedDetector):
+                seeding.seed_global(self.seed, "fit")
+                detector.fit(self.images, self)
+                self.presented = len(self.images)
+            else:
+                self._run_phases(detector)
+        self._count_time()
+
+    def _count_time(self) -> None:
+        now = time.monotonic()
+        self.seconds, self._lap = self.seconds + now - self._lap, now
+
+    def _run_phases(self, detector: TrainedDetector) -> None:
+        saved = self._resume()
+        self._saved_at = time.monotonic()
+        phases = detector.phases(self.images, self)
+        number = 0
+        while True:
+            seeding.seed_global(self.seed, "phase", number)
+            phase = next(phases, None)
+            if phase is None:
+                break
+            if phase.name in self._finished:
+                _load_modules(phase, self._finished[phase.name])
+            else:
+                self._run_phase(phase, saved if saved is not None and saved["phase"] == phase.name else None)
+                self._finished[phase.name] = _modules_state(phase)
+            number += 1
+
+    def _resume(self) -> dict[str, Any] | None:
+        saved = self.checkpoint.load()
+        if saved is None:
+            return None
+        self._finished = saved["finished"]
+        self.curves = [CurvePoint(*point) for point in saved["curves"]]
+        self.steps, self.presented, self.epochs = saved["steps"], saved["presented"], saved["epochs"]
+        self.seconds, self.resumed = saved["seconds"], saved["resumed"] + 1
+        return saved
+
+    def _run_phase(self, phase: Phase, saved: dict[str, Any] | None) -> None:
+        epochs = self.rules.epochs or phase.epochs
+        if self._steps_an_epoch(phase) == 0:
+            raise TrainingError(
+                f"phase {phase.name}: {len(self.images)} training images make no full batch of {self.batch_size}; "
+                "lower it with --set batch_size=N"
+            )
+        if saved is not None:
+            _load_modules(phase, saved["modules"])
+            for name, optimiser in phase.optimisers.items():
+                optimiser.load_state_dict(saved["optimisers"][name])
+        for module in phase.modules.values():
+            module.train()
+        for epoch in range(saved["epoch"] if saved is not None else 0, epochs):
+            at_start = saved if saved is not None and saved["epoch"] == epoch else None
+            losses = self._run_epoch(phase, epoch, epochs, at_start)
+            self.curves += [CurvePoint(phase.name, epoch, name, value) for name, value in losses.items()]
+            self.epochs[phase.name] = epoch + 1
+            self.listen(Moment(phase.name, epoch + 1, epochs, losses))
+
+    def _run_epoch(self, phase: Phase, epoch: int, epochs: int, saved: dict[str, Any] | None) -> dict[str, float]:
+        """Mean of each loss over the epoch's images."""
+        random = seeding.generator(self.device, self.seed, phase.name, epoch, "step")
+        seeding.seed_global(self.seed, phase.name, epoch, "global")
+        sums: dict[str, Tensor] = {}
+        first = 0
+        if saved is not None and saved["step"] > 0:
+            first = saved["step"]
+            sums = {name: tensor.to(self.device) for name, tensor in saved["sums"].items()}
+            random.set_state(saved["random"])
+            seeding.restore_global(saved["global"], self.device)
+        batches = list(self._batches(phase, epoch))
+        for index in range(first, len(batches)):
+            indices = batches[index]
+            losses = phase.step(Step(self.images.batch(indices), indices, index, epoch, random))
+            for name, loss in losses.items():
+                weighted = loss.detach() * len(indices)
+                sums[name] = sums[name] + weighted if name in sums else weighted
+            self.steps += 1
+            self.presented += len(indices)
+            self._maybe_save(phase, epoch, epochs, index + 1, len(batches), sums, random)
+        return self._means(phase, epoch, sums, sum(len(batch) for batch in batches))
+
+    def _batches(self, phase: Phase, epoch: int) -> Iterator[Tensor]:
+        order = torch.randperm(
+            len(self.images), generator=seeding.generator(torch.device("cpu"), self.seed, phase.name, epoch, "order")
+        )
+        chunks = torch.split(order.to(self.device), self.batch_size)
+        return iter(chunks[: self._steps_an_epoch(phase)])
+
+    def _steps_an_epoch(self, phase: Phase) -> int:
+        count = len(self.images) / self.batch_size
+        return math.floor(count) if phase.drop_last else math.ceil(count)
+
+    def _means(self, phase: Phase, epoch: int, sums: Mapping[str, Tensor], images: int) -> dict[str, float]:
+        means = {name: float(total) / images for name, total in sums.items()}
+        bad = [name for name, value in means.items() if not math.isfinite(value)]
+        if bad:
+            last = {point.name: point.value for point in self.curves if point.phase == phase.name}
+            words = ", ".join(f"{name} {last[name]:.6g}" if name in last else f"{name} (none yet)" for name in bad)
+            raise TrainingError(
+                f"{', '.join(bad)} is not finite in phase {phase.name}, epoch {epoch + 1}; last finite values: {words}; "
+                f"the last checkpoint is kept in {self.checkpoint.path.parent}"
+            )
+        return means
+
+    def _maybe_save(
+        self,
+        phase: Phase,
+        epoch: int,
+        epochs: int,
+        step: int,
+        steps: int,
+        sums: Mapping[str, Tensor],
+        random: torch.Generator,
+    ) -> None:
+        """Save a checkpoint when one is due or a stop is asked for; not at the very end, where the run itself is stored."""
+        stopping = self.stop()
+        due = time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS
+        if not (stopping or due):
+            return
+        self._means(phase, epoch, sums, 1)  # never keep a state that has gone wrong
+        self._count_time()
+        self.checkpoint.save(
+            {
+                "phase": phase.name,
+                "epoch": epoch,
+                "step": step,
+                "sums": {name: total.cpu() for name, total in sums.items()},
+                "random": random.get_state(),
+                "global": seeding.global_state(self.device),
+                "modules": _modules_state(phase),
+                "optimisers": {name: optimiser.state_dict() for name, optimiser in phase.optimisers.items()},
+                "finished": self._finished,
+                "curves": [(p.phase, p.epoch, p.name, p.value) for p in self.curves],
+                "steps": self.steps,
+                "presented": self.presented,
+                "epochs": self.epochs,
+                "resumed": self.resumed,
+                "seconds": self.seconds,
+            }
+        )
+        self._saved_at = time.monotonic()
+        if stopping:
+            raise InterruptedRunError(
+                f"stopped in phase {phase.name}, epoch {epoch + 1} of {epochs}, step {step} of {steps}; the same command goes on from there"
+            )
+
+
+def _modules_state(phase: Phase) -> dict[str, Any]:
+    return {
+        name: {key: tensor.detach().cpu() for key, tensor in module.state_dict().items()}
+        for name, module in phase.modules.items()
+    }
+
+
+def _load_modules(phase: Phase, state: Mapping[str, Any]) -> None:
+    for name, module in phase.modules.items():
+        module.load_state_dict(state[name])

@@ -1,0 +1,275 @@
+"""Multi-KD: multiresolution knowledge distillation.
+
+Salehi, Sadjadi, Baselizadeh, Rohban, Rabiee: Multiresolution Knowledge Distillation for Anomaly Detection. CVPR 2021.
+
+A small cloner learns, from normal images alone, to give the same features as a VGG-16 trained on ImageNet at four depths.
+On an abnormal image the two disagree, in direction and in value. Constants follow the authors' public code (commit 5e08e2d).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name every reader of PyTorch code expects
+
+from adbench_harness.api import (
+    BuildContext,
+    FitContext,
+    Images,
+    Json,
+    ModelSpec,
+    OptionError,
+    Options,
+    Phase,
+    Step,
+    TrainedDetector,
+    hookimpl,
+)
+
+from . import vgg16
+
+adbench_api = 1
+
+SMALL: Final = ((16, 16), (16, 128), (16, 16, 256), (16, 16, 512), (16, 16, 512))
+EQUAL: Final = vgg16.BLOCKS
+EPOCHS: Final = 202
+"""The public configuration says 201, and its loop runs one more."""
+SMALLEST_STRIDE: Final = 32
+"""Five max-pools halve the image five times."""
+
+
+class MultiKDOptions(Options):
+    """Defaults are those of the public code's configuration."""
+
+    teacher: Literal["imagenet", "imagenet-features", "random"] | Path = Field(
+        "imagenet", description="imagenet, imagenet-features, random, or the path of a VGG-16 state dict"
+    )
+    teacher_kind: Literal["imagenet", "imagenet-features"] | None = Field(
+        None, description="for a path: which input its weights were trained for, if that can't be recognised"
+    )
+    cloner: Literal["small", "equal"] = Field(
+        "small", description="small: 16 channels but where compared; equal: VGG-16's widths"
+    )
+    value_weight: float = Field(0.01, ge=0, le=100, description="weight of the value term (lambda) in loss and score")
+    direction_only: bool = Field(False, description="leave the value term out of loss and score")
+    score_layers: Literal[3, 4] = Field(
+        3, description="max-pools in the score: 3 = the last three, as the public code; 4 = all of the loss"
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="of Adam, betas 0.9 and 0.999")
+    feature_cache_mib: int = Field(
+        2048,
+        ge=0,
+        le=1_000_000,
+        description="memory for the teacher's features of the training images, which never change; 0 = none",
+    )
+
+    @field_validator("teacher")
+    @classmethod
+    def _teacher_exists(cls, teacher: str | Path) -> str | Path:
+        if isinstance(teacher, Path) and not teacher.is_file():
+            raise ValueError(f"no such file: {teacher}")
+        return teacher.absolute() if isinstance(teacher, Path) else teacher
+
+    def identity(self) -> dict[str, Json]:
+        """How much is cached changes time, not results."""
+        return {name: value for name, value in super().identity().items() if name != "feature_cache_mib"}
+
+    def labels(self) -> dict[str, str]:
+        """A teacher from a file is named by what it is and its hash."""
+        words = {name: word for name, word in super().labels().items() if name != "feature_cache_mib"}
+        if isinstance(self.teacher, Path):
+            weights = _weights(self.teacher, self.teacher_kind)
+            words["teacher"] = f"{weights.kind}@{weights.sha256[:8]}"
+            words.pop("teacher_kind", None)
+        return words
+
+
+class Cloner(nn.Module):
+    """VGG-16's plan with batch normalisation after every convolution but the last of each block, and no convolution bias."""
+
+    def __init__(self, blocks: tuple[tuple[int, ...], ...]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList()
+        channels = 3
+        for widths in blocks:
+            layers: list[nn.Module] = []
+            for place, width in enumerate(widths, 1):
+                layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=False))
+                if place < len(widths):
+                    layers.append(nn.BatchNorm2d(width))
+                layers.append(nn.ReLU(inplace=True))
+                channels = width
+            self.blocks.append(nn.Sequential(*layers, nn.MaxPool2d(2, 2)))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Outputs of the second to fifth max-pool."""
+        pools: list[Tensor] = []
+        x = images
+        for block in self.blocks:
+            x = block(x)
+            pools.append(x)
+        return pools[1:]
+
+
+def direction(teacher: Tensor, cloner: Tensor) -> Tensor:
+    """1 - cosine similarity of the flattened activations of each image, shape (B,)."""
+    return 1 - F.cosine_similarity(teacher.flatten(1), cloner.flatten(1), dim=1, eps=1e-8)
+
+
+def value(teacher: Tensor, cloner: Tensor) -> Tensor:
+    """Mean squared difference of the activations of each image, shape (B,)."""
+    return (teacher - cloner).square().flatten(1).mean(dim=1)
+
+
+class MultiKD(TrainedDetector):
+    """Teacher and cloner. The loss compares four max-pools, the score the last three."""
+
+    def __init__(self, options: MultiKDOptions, context: BuildContext) -> None:
+        if context.image_size % SMALLEST_STRIDE:
+            raise OptionError(f"multikd needs an image size divisible by {SMALLEST_STRIDE}, not {context.image_size}")
+        self.options = options
+        self.weight = 0.0 if options.direction_only else options.value_weight
+        self._teacher_facts: dict[str, Json]
+        self.teacher = self._make_teacher(context).to(context.device, context.dtype)
+        self.cloner = Cloner(SMALL if options.cloner == "small" else EQUAL)
+        _xavier(self.cloner, context.generator)
+        self.cloner.to(context.device, context.dtype).eval()
+
+    def _make_teacher(self, context: BuildContext) -> vgg16.VGG16:
+        if self.options.teacher != "random":
+            weights = _weights(self.options.teacher, self.options.teacher_kind)
+            self._teacher_facts = weights.provenance()
+            return vgg16.build(weights)
+        teacher = vgg16.build(None)
+        _xavier(teacher, context.generator)
+        self._teacher_facts = {
+            "kind": "random",
+            "values_sha256": vgg16.values_sha256(teacher.state_dict()),
+            "input": "RGB in [0, 1]",
+        }
+        return teacher
+
+    def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
+        """One phase: distil."""
+        optimiser = torch.optim.Adam(self.cloner.parameters(), lr=self.options.learning_rate, betas=(0.9, 0.999))
+        teach = self._teaching(images, context)
+
+        def step(batch: Step) -> Mapping[str, Tensor]:
+            losses = self.losses(teach(batch), self.cloner(_three_channels(batch.images)))
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(losses["loss"])
+            optimiser.step()
+            return {name: loss.detach() for name, loss in losses.items()}
+
+        yield Phase(
+            name="distil",
+            modules={"cloner": self.cloner},
+            optimisers={"cloner": optimiser},
+            epochs=EPOCHS,
+            step=step,
+            description="the cloner learns the teacher's features of normal images",
+        )
+        self.cloner.eval()
+
+    def losses(self, teacher: list[Tensor], cloner: list[Tensor]) -> dict[str, Tensor]:
+        """Training loss and its two terms, 0-d: sums over four max-pools of means over the batch."""
+        directions = torch.stack([direction(t, c).mean() for t, c in zip(teacher, cloner, strict=True)]).sum()
+        values = torch.stack([value(t, c).mean() for t, c in zip(teacher, cloner, strict=True)]).sum()
+        return {"loss": directions + self.weight * values, "direction": directions, "value": values}
+
+    def score(self, images: Tensor) -> Tensor:
+        """Direction plus weighted value term, summed over the score's max-pools; shape (B,)."""
+        x = _three_channels(images)
+        pairs = list(zip(self.teacher(x), self.cloner(x), strict=True))[-self.options.score_layers :]
+        return torch.stack([direction(t, c) + self.weight * value(t, c) for t, c in pairs]).sum(dim=0)
+
+    def state(self) -> dict[str, Tensor]:
+        """The cloner; the teacher is known by its hash. A random teacher is made anew from the seed."""
+        return dict(self.cloner.state_dict())
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take over a trained cloner."""
+        self.cloner.load_state_dict(dict(state))
+        self.cloner.eval()
+
+    def provenance(self) -> dict[str, Json]:
+        """Which teacher it was."""
+        return {"teacher": self._teacher_facts}
+
+    def parameters(self) -> int:
+        """Learnt values: the cloner's."""
+        return sum(parameter.numel() for parameter in self.cloner.parameters())
+
+    def _teaching(self, images: Images, context: FitContext) -> Callable[[Step], list[Tensor]]:
+        """The teacher's features of a batch: looked up where all of them fit into memory, since images and teacher are fixed."""
+        if self._features_mib(images) > self.options.feature_cache_mib:
+            return lambda batch: self._teach(batch.images)
+        cached: list[Tensor] = []
+        for start in range(0, len(images), context.batch_size):
+            context.progress(start, len(images), "teacher features")
+            rows = torch.arange(start, min(start + context.batch_size, len(images)))
+            for layer, features in enumerate(self._teach(images.batch(rows))):
+                if start == 0:
+                    cached.append(features.new_empty(len(images), *features.shape[1:]))
+                cached[layer][start : start + len(rows)] = features
+        return lambda batch: [features[batch.indices] for features in cached]
+
+    def _teach(self, images: Tensor) -> list[Tensor]:
+        with torch.no_grad():
+            features: list[Tensor] = self.teacher(_three_channels(images))
+        return features
+
+    def _features_mib(self, images: Images) -> float:
+        sample = self._teach(images.batch(torch.arange(1)))
+        return len(images) * sum(features.nbytes for features in sample) / 2**20
+
+
+@lru_cache(maxsize=1)
+def _weights(teacher: vgg16.Kind | Path, stated: vgg16.Kind | None) -> vgg16.Weights:
+    """Read once for the name of the variant and for the run."""
+    return vgg16.pretrained(teacher, stated)
+
+
+def _three_channels(images: Tensor) -> Tensor:
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+
+
+def _xavier(network: nn.Module, generator: torch.Generator) -> None:
+    """Xavier uniform weights for every convolution, as the public code initialises its networks."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+
+
+@hookimpl
+def register_models(register: Callable[[ModelSpec], None]) -> None:
+    """Register Multi-KD."""
+    register(
+        ModelSpec(
+            name="multikd",
+            title="Multi-KD",
+            build=lambda options, context: MultiKD(_own(options), context),
+            paper=(
+                "Salehi, Sadjadi, Baselizadeh, Rohban, Rabiee: Multiresolution Knowledge Distillation for Anomaly Detection. CVPR 2021."
+            ),
+            url="https://arxiv.org/abs/2011.11108",
+            family="knowledge distillation",
+            description="A small network learns the features of an ImageNet VGG-16 on normal images; where they disagree, the image is abnormal.",
+            training_phase="The cloner learns to give the teacher's features at four max-pools, in direction (cosine) and value (mean squared error).",
+            testing_phase="Teacher and cloner see the image; their features at the last three max-pools are compared.",
+            score="Sum over three max-pools of (1 - cosine similarity) + lambda x mean squared difference.",
+            options=MultiKDOptions,
+            revision=1,
+        )
+    )
+
+
+def _own(options: Options) -> MultiKDOptions:
+    assert isinstance(options, MultiKDOptions)
+    return options

@@ -25,7 +25,7 @@ class Compute(BaseModel):
     threads: int
     dtype: str
     memory_format: str = "contiguous"
-    torch: str = torch.__version__
+    torch: str = str(torch.__version__)  # a plain str: checkpoints hold plain types alone
 
 
 def choose_device(word: str) -> torch.device:

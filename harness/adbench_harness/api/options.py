@@ -76,4 +76,5 @@ def _explain(cls: type[Options], problem: object) -> str:
         return f"unknown option {name!r}; known options: {known}"
     field = cls.model_fields.get(name)
     hint = f" ({field.description})" if field is not None and field.description else ""
-    return f"option {name}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}{hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"option {name}={problem['input']}: {message[0].lower()}{message[1:]}{hint}"

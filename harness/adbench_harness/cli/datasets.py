@@ -164,8 +164,8 @@ def dataset_path(name: str, home: Path | None) -> None:
 
 @datasets.command("split")
 @click.argument("name")
-@click.option("--protocol", default="esmaeili2023", show_default=True)
-@click.option("--split", "number", type=int, default=0, show_default=True)
+@click.option("--protocol", default="esmaeili2023", show_default=True, help="Rules of the comparison.")
+@click.option("--split", "number", type=int, default=0, show_default=True, help="Number of the split.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of to the screen.")
 @home_option
 @json_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +50,18 @@ class Setting(click.ParamType):  # type: ignore[type-arg]  # generic since click
         if not equals or not name.strip():
             self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
         return name.strip(), word
+
+
+class Device(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A word for a device; whether the machine has it is found out when it is needed."""
+
+    name = "DEVICE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what no machine has."""
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", str(value)):
+            self.fail(f"{value!r} is no device; use auto, cpu, cuda, cuda:N or mps", param, ctx)
+        return str(value)
 
 
 def home_option(command: CommandT) -> CommandT:

@@ -31,16 +31,14 @@ class RunProgress:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
-        self._stage = ""
+        self._stage = self._title = ""
         self._said = 0.0
 
     def start(self, title: str) -> None:
         """A run begins."""
-        self._stage = ""
+        self._stage, self._title = "", title
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
-        if not self.quiet:
-            self._console.print(title, markup=False)
         self._bar.start()
 
     def stop(self) -> None:
@@ -49,6 +47,9 @@ class RunProgress:
 
     def __call__(self, moment: Moment) -> None:
         """One moment of a run."""
+        if self._title and not self.quiet:  # only now is it sure that there is something to do
+            self._console.print(self._title, markup=False)
+            self._title = ""
         losses = "  ".join(f"{name} {value:.4g}" for name, value in moment.losses.items())
         if not self._bar.disable:
             self._update(moment, losses)

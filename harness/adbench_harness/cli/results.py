@@ -130,9 +130,9 @@ def sql(query: str, results_folder: Path | None, as_json: bool) -> None:
 
     with _reading(Results.at(results_folder)) as db:
         try:
-            answer = db.execute(query)
-            columns = [str(column[0]) for column in answer.description or ()]
-            rows = answer.fetchall()
+            answer: duckdb.DuckDBPyConnection | None = db.execute(query)  # None for an empty query
+            columns = [str(column[0]) for column in answer.description or ()] if answer is not None else []
+            rows = answer.fetchall() if answer is not None else []
         except duckdb.Error as error:
             raise OptionError(f"the database says: {str(error).splitlines()[0]}") from None
     if as_json:

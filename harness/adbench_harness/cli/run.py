@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import Numbers, Setting, home_option, json_option, results_option
+from .options import Device, Numbers, Setting, home_option, json_option, results_option
 
 DEFAULT_PROTOCOL = "esmaeili2023"
 
@@ -17,7 +17,7 @@ DEFAULT_PROTOCOL = "esmaeili2023"
 @click.option("--protocol", default=DEFAULT_PROTOCOL, show_default=True, help="Rules of the comparison.")
 @click.option("--split", "splits", type=Numbers(), default="0", show_default=True, help="0, 0,2, 0..4 or all.")
 @click.option("--seed", "seeds", type=Numbers(), default="0", show_default=True, help="0, 0,2, 0..4 or all.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--device", type=Device(), default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--set", "settings", type=Setting(), multiple=True, help="A model option, or a protocol field (then off-protocol).")
 @click.option("--fresh", is_flag=True, help="Start over instead of going on from a checkpoint.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")

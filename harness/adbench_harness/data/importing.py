@@ -13,6 +13,7 @@ from typing import Final
 from ..api import DataError, DatasetSpec, Edition, ManifestEntry
 from ..home import Home, make_folder
 from .archive import Member, members
+from .hashes import hash_files
 
 Progress = Callable[[int, int], None]
 CHUNK: Final = 1 << 20
@@ -45,7 +46,9 @@ def import_dataset(spec: DatasetSpec, source: Path, home: Home, progress: Progre
     wanted = {entry.path: entry for entry in edition.files()}
     place = home.dataset(spec.folder_name)
     total = sum(entry.bytes for entry in wanted.values())
-    if place.is_dir() and _holds(place, wanted):
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder")
+    if place.is_dir() and _holds(place, wanted, home):
         return Imported(spec.folder_name, place, len(wanted), total, edition.name, already_there=True)
     make_folder(place.parent, "home's dataset folder")
     unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
@@ -69,9 +72,13 @@ def _edition(spec: DatasetSpec) -> Edition:
     return spec.editions[0]
 
 
-def _holds(place: Path, wanted: Mapping[str, ManifestEntry]) -> bool:
-    """Whether an earlier import is complete, by sizes; `listing` hashes every file anyway."""
-    return all((place / path).is_file() and (place / path).stat().st_size == entry.bytes for path, entry in wanted.items())
+def _holds(place: Path, wanted: Mapping[str, ManifestEntry], home: Home) -> bool:
+    """Whether an earlier import is complete and unaltered."""
+    try:
+        hashes = hash_files(place, wanted, home.hashes)
+    except DataError:
+        return False
+    return all(hashes[path] == entry.sha256 for path, entry in wanted.items())
 
 
 def _copy(source: Path, wanted: Mapping[str, ManifestEntry], target: Path, progress: Progress | None) -> dict[str, str]:

@@ -241,10 +241,13 @@ def _three_channels(images: Tensor) -> Tensor:
 
 
 def _xavier(network: nn.Module, generator: torch.Generator) -> None:
-    """Xavier uniform weights for every convolution, as the public code initialises its networks."""
+    """Xavier uniform weights for every convolution, as the public code initialises its networks; biases as PyTorch does."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.xavier_uniform_(module.weight, generator=generator)
+            if module.bias is not None:
+                bound = module.weight[0].numel() ** -0.5
+                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 
 
 @hookimpl

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from adbench_harness import training
+from adbench_harness.api import AdbenchError, InterruptedRunError, OptionError, TrainingError
+from adbench_harness.home import Home, Results
+from adbench_harness.plan import RunRequest, plan
+from adbench_harness.result import read_manifest, read_scores
+from adbench_harness.runner import Conditions, run_one
+
+TINY = RunRequest("tiny-autoencoder", "tiny-discs", "tiny-protocol", device="cpu")
+
+
+@pytest.fixture
+def conditions(home: Home, results: Results) -> Conditions:
+    return Conditions(home, results)
+
+
+def test_a_run_of_a_third_party_s_detector_on_its_dataset_under_its_protocol(tiny: Path, conditions: Conditions) -> None:
+    outcome = run_one(plan(TINY, conditions.home), conditions)
+    manifest = read_manifest(outcome.folder)
+    assert outcome.manifest == manifest
+    assert (manifest.cell.model, manifest.cell.dataset, manifest.cell.protocol) == (
+        "tiny-autoencoder",
+        "tiny-discs",
+        "tiny-protocol",
+    )
+    assert manifest.training == {
+        "images": 20,
+        "images_presented": 144,
+        "steps": 20,
+        "epochs": {"both": 4, "decoder": 4},
+        "resumed": 0,
+    }
+    assert manifest.dataset["counts"] == {"train_normal": 20, "test_normal": 20, "test_abnormal": 20}
+    assert set(manifest.timings) == {"prepare", "train", "score"}
+    assert manifest.on_protocol
+    scores = read_scores(outcome.folder)
+    assert len(scores.image) == 40
+    assert scores.group[0] == f"g{int(scores.image[0]) // 2}"
+    assert scores.score[scores.label == 1].mean() > scores.score[scores.label == 0].mean()
+    assert set(load_file(outcome.folder / "weights.safetensors")) == {
+        "encoder.weight",
+        "encoder.bias",
+        "decoder.weight",
+        "decoder.bias",
+    }
+    assert list(conditions.results.running.rglob("checkpoint*")) == []
+
+
+def test_a_run_that_is_done_is_found_and_nothing_changes(tiny: Path, conditions: Conditions) -> None:
+    first = run_one(plan(TINY, conditions.home), conditions)
+    before = {path: path.stat().st_mtime_ns for path in conditions.results.root.rglob("*")}
+    again = run_one(plan(TINY, conditions.home), conditions)
+    assert again.already_done
+    assert again.manifest == first.manifest
+    assert {path: path.stat().st_mtime_ns for path in conditions.results.root.rglob("*")} == before
+
+
+def test_what_changes_scores_changes_the_run_and_what_does_not_does_not(tiny: Path, home: Home) -> None:
+    base = plan(TINY, home).run_id
+    assert plan(replace(TINY, device="auto", settings={"width": "8"}), home).run_id == base
+    others = [
+        replace(TINY, seed=1),
+        replace(TINY, split=1),
+        replace(TINY, settings={"width": "4"}),
+        replace(TINY, settings={"epochs": "2"}),
+        replace(TINY, dataset="phantom"),
+        replace(TINY, protocol="esmaeili2023"),
+    ]
+    ids = [plan(request, home).run_id for request in others]
+    assert len({base, *ids}) == 7
+
+
+def test_an_overridden_protocol_field_makes_the_run_off_protocol(tiny: Path, conditions: Conditions) -> None:
+    outcome = run_one(plan(replace(TINY, settings={"epochs": "2", "width": "4"}), conditions.home), conditions)
+    assert outcome.manifest.protocol["overrides"] == {"epochs": "2"}
+    assert not outcome.manifest.on_protocol
+    assert outcome.manifest.variant == "tiny-autoencoder (width=4)"
+    assert outcome.manifest.command.endswith("--seed 0 --set epochs=2 --set width=4")
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"widht": "3"}, "did you mean width"), ({"width": "0"}, "option width=0")])
+def test_options_are_checked_before_anything_is_done(tiny: Path, home: Home, settings: dict[str, str], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        plan(replace(TINY, settings=settings), home)
+
+
+def test_a_stopped_run_goes_on_and_ends_with_the_same_scores(tiny: Path, conditions: Conditions, tmp_path: Path) -> None:
+    whole = run_one(plan(TINY, conditions.home), conditions)
+    other = Results(tmp_path / "other")
+    heard: list[str] = []
+    stopping = Conditions(
+        conditions.home, other, listen=lambda moment: heard.append(moment.phase), stop=lambda: "decoder" in heard
+    )
+    with pytest.raises(InterruptedRunError, match="stopped in phase decoder, epoch 2 of 4"):
+        run_one(plan(TINY, conditions.home), stopping)
+    assert not any(other.runs.iterdir())
+    rest = run_one(plan(TINY, conditions.home), Conditions(conditions.home, other))
+    np.testing.assert_array_equal(read_scores(rest.folder).score, read_scores(whole.folder).score)
+    assert rest.manifest.training["resumed"] == 1
+    assert rest.manifest.training["steps"] == whole.manifest.training["steps"]
+
+
+def test_fresh_starts_over(tiny: Path, conditions: Conditions) -> None:
+    heard: list[str] = []
+    stopping = replace(conditions, listen=lambda moment: heard.append(moment.phase), stop=lambda: "decoder" in heard)
+    with pytest.raises(InterruptedRunError):
+        run_one(plan(TINY, conditions.home), stopping)
+    outcome = run_one(plan(TINY, conditions.home), replace(conditions, fresh=True))
+    assert outcome.manifest.training["resumed"] == 0
+
+
+def test_a_loss_that_explodes_fails_the_run_and_stores_nothing(tiny: Path, conditions: Conditions) -> None:
+    with pytest.raises(TrainingError, match="mse is not finite in phase decoder, epoch 3; last finite values: mse 0"):
+        run_one(plan(replace(TINY, settings={"explode": "3"}), conditions.home), conditions)
+    assert list(conditions.results.runs.iterdir()) == []
+
+
+def test_two_processes_do_not_make_one_run_at_once(tiny: Path, conditions: Conditions) -> None:
+    made = plan(TINY, conditions.home)
+    code = f"""
+import sys
+from filelock import FileLock
+lock = FileLock({str(conditions.results.running / f".{made.run_id}.lock")!r}); lock.acquire(); print("held", flush=True); sys.stdin.read()
+"""
+    conditions.results.running.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(AdbenchError, match="is being made by another process"):
+            run_one(made, conditions)
+        other.stdin.close()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from adbench_harness import training
+from adbench_harness.home import Home, Results
+from adbench_harness.plan import RunRequest, plan
+from adbench_harness.runner import Conditions, run_one
+
+training.CHECKPOINT_SECONDS = 0
+epochs = 0
+
+def listen(moment):
+    global epochs
+    epochs += moment.phase in ("both", "decoder", "distil")
+    if epochs == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+home = Home(Path(sys.argv[1]))
+request = RunRequest(*sys.argv[4:7], device="cpu", settings=dict(word.split("=") for word in sys.argv[7:]))
+run_one(plan(request, home), Conditions(home, Results(Path(sys.argv[2])), listen=listen))
+"""
+MULTIKD = RunRequest(
+    "multikd", "phantom", "esmaeili2023", device="cpu", settings={"teacher": "random", "image_size": "32", "epochs": "3"}
+)
+
+
+@pytest.mark.parametrize(("request_", "epochs"), [(TINY, 1), (TINY, 3), (TINY, 6), (MULTIKD, 2)])
+def test_kill_9_loses_nothing_before_the_last_checkpoint(
+    tiny: Path, conditions: Conditions, tmp_path: Path, request_: RunRequest, epochs: int
+) -> None:
+    whole = run_one(plan(request_, conditions.home), conditions)
+    other = Results(tmp_path / "other")
+    words = [str(conditions.home.root), str(other.root), str(epochs), request_.model, request_.dataset, request_.protocol]
+    words += [f"{name}={value}" for name, value in (request_.settings or {}).items()]
+    assert subprocess.run([sys.executable, "-c", KILLED, *words], check=False).returncode == -signal.SIGKILL
+    rest = run_one(plan(request_, conditions.home), Conditions(conditions.home, other))
+    assert rest.manifest.training["resumed"] == 1
+    np.testing.assert_array_equal(read_scores(rest.folder).score, read_scores(whole.folder).score)
+
+
+def test_a_run_goes_on_after_a_kill_between_training_and_storing(
+    tiny: Path, conditions: Conditions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "CHECKPOINT_SECONDS", 0)
+        patch.setattr("adbench_harness.runner.write_run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_one(plan(TINY, conditions.home), conditions)
+    shutil.rmtree(conditions.results.runs)
+    outcome = run_one(plan(TINY, conditions.home), conditions)
+    assert (outcome.manifest.training["resumed"], outcome.manifest.training["steps"]) == (1, 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -54,8 +55,18 @@ def choose_device(word: str) -> torch.device:
 
 def describe(device: torch.device, dtype: str) -> Compute:
     """The conditions on this machine, now."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return Compute(device=str(device), device_name=name, threads=torch.get_num_threads(), dtype=dtype)
+
+
+def _processor() -> str:
+    """The processor's name as people know it; Linux tells it only here."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def peak_memory(device: torch.device) -> int | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +174,8 @@ def export_split(name: str, protocol: str, number: int, out: Path | None, home: 
     Example:
       adbench datasets split mias-patches --protocol esmaeili2023 --out split.tsv
     """
+    import csv
+
     from .. import registry
     from ..data.listing import listing
     from ..home import Home
@@ -206,4 +206,3 @@ def export_split(name: str, protocol: str, number: int, out: Path | None, home: 
         writer.writerows(rows)
     if out:
         click.echo(f"{len(rows)} samples in {out}", err=True)
-    sys.stdout.flush()

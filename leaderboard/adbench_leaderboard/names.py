@@ -1,0 +1,66 @@
+"""Names of pages and addresses of links, made from words that nobody vouches for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from .queries import Run
+from .tables import ModelKey, by_name, model_key
+
+PLAIN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+DEVICE: Final = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
+"""Names that Windows keeps for itself."""
+WRITTEN: Final = "\n\t\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+"""Control characters that ordinary text needs."""
+
+
+def slug(name: str) -> str:
+    """A file name for a name: the name itself if it is plain, else what is plain of it and a digest.
+
+    A plain name has no dot and a digest follows one, so a name can't be chosen to take another's page.
+    """
+    if PLAIN.fullmatch(name) and not DEVICE.fullmatch(name):
+        return name
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "x"
+    return f"{plain}.{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def run_page(run: Run) -> str:
+    """Where a run's page lies."""
+    return f"run/{slug(run.run_id)}.html"
+
+
+def dataset_page(name: str) -> str:
+    """Where a dataset's page lies."""
+    return f"dataset/{slug(name)}.html"
+
+
+def model_pages(runs: Iterable[Run]) -> Mapping[ModelKey, str]:
+    """Where each model's page lies; where one variant name stands for several option sets, the options tell them apart."""
+    keys = by_name(model_key(run) for run in runs)
+    variants = [key.variant for key in keys]
+    return {key: f"model/{slug(key.variant if variants.count(key.variant) == 1 else ' '.join(key))}.html" for key in keys}
+
+
+def web_address(text: str) -> str:
+    """The text if it is an http or https address, else nothing."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return ""
+    clean = text == text.strip() and not any(unicodedata.category(character).startswith(("C", "Z")) for character in text)
+    return text if clean and parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelt out, among them those that turn the direction of what follows."""
+    return "".join(f"\\u{ord(character):04x}" if _controls(character) else character for character in text)
+
+
+def _controls(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in WRITTEN

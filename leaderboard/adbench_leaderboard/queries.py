@@ -1,0 +1,159 @@
+"""What the site asks the database: each question a file of SQL, each answer a frozen record."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from itertools import groupby
+from typing import Any, Final
+
+import duckdb
+
+ALL: Final = "all"
+"""The task of all abnormal images."""
+NO_RULE: Final = "none"
+"""Stands in the place of a rule for figures that need no threshold."""
+
+Figures = Mapping[tuple[str, str, str], float]
+"""Values by (task, rule, name)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run with all its figures."""
+
+    run_id: str
+    model: str
+    variant: str
+    options: str
+    """Canonical JSON."""
+    dataset: str
+    fingerprint: str
+    protocol: str
+    protocol_version: int
+    fit_digest: str
+    evaluation_digest: str
+    on_protocol: bool
+    split: int
+    seed: int
+    created: str
+    """UTC, ISO 8601."""
+    device: str
+    seconds: float
+    parameters: int
+    manifest_json: str
+    newest: bool
+    """Whether it represents its cell."""
+    figures: Figures
+    oracles: frozenset[str]
+    """Rules that saw test labels."""
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """Everything the run says of itself; below the first level it may be anything, so it is only ever shown."""
+        found: Mapping[str, Any] = json.loads(self.manifest_json)
+        return found
+
+    @cached_property
+    def rules(self) -> tuple[str, ...]:
+        """Threshold rules of the run's protocol, in its order."""
+        stated = self.mapping("protocol", "evaluation").get("thresholds")
+        return tuple(str(rule) for rule in stated) if isinstance(stated, list) else ()
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks with figures, "all" first, the others by name."""
+        return tuple(sorted({task for task, _, _ in self.figures}, key=lambda task: (task != ALL, task)))
+
+    def figure(self, name: str, rule: str = NO_RULE, task: str = ALL) -> float | None:
+        """A figure, or None where the run has none."""
+        return self.figures.get((task, rule, name))
+
+    def mapping(self, *path: str) -> Mapping[str, Any]:
+        """The mapping at a place of the manifest; empty if there is none."""
+        found: object = self.manifest
+        for name in path:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
+
+    def text(self, *path: str) -> str:
+        """The text or number at a place of the manifest; empty if there is none."""
+        found = self.mapping(*path[:-1]).get(path[-1])
+        return str(found) if isinstance(found, str | int | float) else ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One named value of a training phase over epochs; only finite points."""
+
+    phase: str
+    name: str
+    points: Sequence[tuple[int, float]]
+
+    @property
+    def first(self) -> tuple[int, float]:
+        """The earliest point."""
+        return self.points[0]
+
+    @property
+    def last(self) -> tuple[int, float]:
+        """The latest point."""
+        return self.points[-1]
+
+    @property
+    def lowest(self) -> tuple[int, float]:
+        """The point of the smallest value, the earliest of equals."""
+        return min(self.points, key=lambda point: point[1])
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """Scores of one kind of image."""
+
+    subset: str
+    label: int
+    subtype: str
+    count: int
+    low: float
+    median: float
+    high: float
+
+
+def runs(db: duckdb.DuckDBPyConnection) -> list[Run]:
+    """Every run, by dataset, model, split and seed, the newest first."""
+    figures: dict[str, dict[tuple[str, str, str], float]] = {}
+    oracles: dict[str, set[str]] = {}
+    for run_id, task, rule, name, value, oracle in db.execute(_sql("figures")).fetchall():
+        figures.setdefault(run_id, {})[task, rule, name] = value
+        if oracle:
+            oracles.setdefault(run_id, set()).add(rule)
+    found = [dict(zip(Run.__dataclass_fields__, row, strict=False)) for row in db.execute(_sql("runs")).fetchall()]
+    return [
+        Run(**facts, figures=figures.get(facts["run_id"], {}), oracles=frozenset(oracles.get(facts["run_id"], ())))
+        for facts in found
+    ]
+
+
+def curves(db: duckdb.DuckDBPyConnection, run_id: str) -> list[Curve]:
+    """A run's training curves, by phase and name."""
+    return list(_curves(db.execute(_sql("curves"), [run_id]).fetchall()))
+
+
+def score_summaries(db: duckdb.DuckDBPyConnection, run_id: str) -> list[ScoreSummary]:
+    """A run's scores by kind of image, normal images first."""
+    return [ScoreSummary(*row) for row in db.execute(_sql("scores"), [run_id]).fetchall()]
+
+
+def _curves(rows: Sequence[tuple[str, str, int, float | None]]) -> Iterator[Curve]:
+    for (phase, name), group in groupby(rows, key=lambda row: row[:2]):
+        points = [(epoch, value) for _, _, epoch, value in group if value is not None and math.isfinite(value)]
+        if points:
+            yield Curve(phase, name, points)
+
+
+def _sql(name: str) -> str:
+    return (files(__package__) / "sql" / f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,10 @@
+-- Every run, and whether it is the newest of its cell: the same model, options, data, fit rules, split and seed.
+select
+    run_id, model, variant, options, dataset, fingerprint, protocol, protocol_version, fit_digest, evaluation_digest,
+    on_protocol, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device, seconds, parameters, manifest,
+    row_number() over (
+        partition by model, options, dataset, fingerprint, protocol, fit_digest, split, seed
+        order by created desc, run_id desc
+    ) = 1
+from run
+order by dataset, fingerprint, lower(variant), variant, options, split, seed, created desc, run_id

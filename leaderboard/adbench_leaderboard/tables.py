@@ -1,0 +1,133 @@
+"""Runs arranged for comparison: what is compared shares protocol, fit digest and evaluation digest; nothing else meets in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from adbench_harness.metrics.thresholds import TRIVIAL
+
+from .queries import ALL, NO_RULE, Run
+
+
+class ProtocolKey(NamedTuple):
+    """What runs must share to stand in one table."""
+
+    name: str
+    version: int
+    fit_digest: str
+    evaluation_digest: str
+
+
+class DatasetKey(NamedTuple):
+    """A dataset and the state of its files."""
+
+    name: str
+    fingerprint: str
+
+
+class ModelKey(NamedTuple):
+    """A model with its options."""
+
+    variant: str
+    options: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the runs of a cell."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one model on one dataset, one for each split and seed."""
+
+    runs: Sequence[Run]
+
+    def spread(self, name: str, rule: str = NO_RULE, task: str = ALL) -> Spread | None:
+        """A figure's mean and range over the runs that have it."""
+        values = [value for run in self.runs if (value := run.figure(name, rule, task)) is not None]
+        return Spread(sum(values) / len(values), min(values), max(values), len(values)) if values else None
+
+
+@dataclass(frozen=True)
+class Board:
+    """Models by datasets under one protocol."""
+
+    key: ProtocolKey
+    newest: Run
+    """Describes the protocol."""
+    models: Sequence[ModelKey]
+    datasets: Sequence[DatasetKey]
+    cells: Mapping[tuple[ModelKey, DatasetKey], Cell]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Rules of the protocol but the trivial one, which has a row of its own."""
+        return tuple(rule for rule in self.newest.rules if rule != TRIVIAL)
+
+    def trivial(self, dataset: DatasetKey) -> Cell:
+        """All runs on a dataset, to read off what calling everything abnormal would give."""
+        return Cell([run for (_, on), cell in self.cells.items() if on == dataset for run in cell.runs])
+
+    def on(self, name: str) -> list[DatasetKey]:
+        """The states of a dataset that the board has."""
+        return [key for key in self.datasets if key.name == name]
+
+    def present(self, dataset: DatasetKey) -> list[tuple[ModelKey, Cell]]:
+        """Models that have runs on a dataset."""
+        return [(model, cell) for model in self.models if (cell := self.cells.get((model, dataset)))]
+
+
+def protocol_key(run: Run) -> ProtocolKey:
+    """What a run's comparisons must share."""
+    return ProtocolKey(run.protocol, run.protocol_version, run.fit_digest, run.evaluation_digest)
+
+
+def dataset_key(run: Run) -> DatasetKey:
+    """The data of a run."""
+    return DatasetKey(run.dataset, run.fingerprint)
+
+
+def model_key(run: Run) -> ModelKey:
+    """The model of a run."""
+    return ModelKey(run.variant, run.options, run.model)
+
+
+def newest(runs: Iterable[Run]) -> Run:
+    """The run that was made last."""
+    return max(runs, key=lambda run: (run.created, run.run_id))
+
+
+def boards(runs: Iterable[Run]) -> list[Board]:
+    """One board a protocol, of on-protocol runs that represent their cell."""
+    kept: dict[ProtocolKey, list[Run]] = {}
+    for run in runs:
+        if run.on_protocol and run.newest:
+            kept.setdefault(protocol_key(run), []).append(run)
+    return [_board(key, kept[key]) for key in sorted(kept)]
+
+
+def by_name(keys: Iterable[ModelKey]) -> list[ModelKey]:
+    """Models by name, whatever its case."""
+    return sorted(set(keys), key=lambda key: (key.variant.casefold(), key))
+
+
+def _board(key: ProtocolKey, runs: Sequence[Run]) -> Board:
+    cells: dict[tuple[ModelKey, DatasetKey], list[Run]] = {}
+    for run in runs:
+        cells.setdefault((model_key(run), dataset_key(run)), []).append(run)
+    return Board(
+        key,
+        newest(runs),
+        by_name(model for model, _ in cells),
+        sorted({dataset for _, dataset in cells}),
+        {place: Cell(found) for place, found in cells.items()},
+    )

@@ -1,0 +1,85 @@
+"""Numbers and plain data as words for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from adbench_harness.metrics.thresholds import RULES, TRIVIAL
+
+NOTHING: Final = "\N{EN DASH}"
+MINUS: Final = "\N{MINUS SIGN}"
+TITLES: Final = {"best-f1": "best F1", "youden": "Youden", TRIVIAL: "everything abnormal"}
+
+
+def rate(value: float | None) -> str:
+    """A rate or an area, three decimals."""
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thin spaces between thousands."""
+    return NOTHING if value is None else f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def number(value: float | None) -> str:
+    """A score or a threshold, four significant digits."""
+    if value is None:
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    return f"{value:.4g}".replace("-", MINUS)
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the unit that suits it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds >= 0.1 or seconds == 0 else f"{seconds * 1000:.0f} ms"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def moment(created: str) -> str:
+    """A time stamp without its letters."""
+    return created.replace("T", " ").removesuffix("Z")[:16]
+
+
+def plural(number: int, word: str) -> str:
+    """A number of things."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def rule_title(rule: str) -> str:
+    """A rule's name in words."""
+    return TITLES.get(rule, rule)
+
+
+def rule_description(rule: str) -> str:
+    """What a rule does; empty for a rule that this adbench does not know."""
+    return RULES[rule].description if rule in RULES else ""
+
+
+def facts(value: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Nested plain data as rows of name and value, the names joined by dots."""
+    for name, part in value.items():
+        path = f"{within}.{name}" if within else str(name)
+        if isinstance(part, Mapping) and part:
+            yield from facts(part, path)
+        else:
+            yield path, plain(part)
+
+
+def plain(value: object) -> str:
+    """A piece of plain data: text as it is, lists of text separated by commas, the rest as JSON."""
+    if isinstance(value, str):
+        return value or NOTHING
+    if value is None or value in ([], {}):
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

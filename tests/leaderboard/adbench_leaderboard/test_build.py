@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from adbench_harness.api import StoreError
+from adbench_harness.home import Results
+from adbench_harness.store.ingest import ingest
+from adbench_leaderboard.build import MARKER, build
+
+MakeRun = Callable[..., str]
+Read = Callable[[Path], Any]
+Render = Callable[[], Path]
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def store(results: Results, make_run: MakeRun) -> Results:
+    make_run("pca-phantom-1")
+    make_run("pca-phantom-2", seed=1, scores=(0.1, 0.2, 0.3, 0.35, 0.4, 0.8, 0.9))
+    make_run("pca-mias-1", dataset="mias")
+    make_run("evil-1", model="evil", variant='evil (x="../../etc")', title=EVIL)
+    make_run("kd-off-1", model="kd", overrides={"epochs": "2"}, scores=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7))
+    ingest(results)
+    return results
+
+
+def files(site: Path) -> dict[str, bytes]:
+    return {path.relative_to(site).as_posix(): path.read_bytes() for path in sorted(site.rglob("*")) if path.is_file()}
+
+
+def test_index_has_sensitivity_and_specificity_of_each_rule(store: Results, tmp_path: Path, read: Read) -> None:
+    page = read(build(store.database, tmp_path / "site"))
+    board = page.tables[0]
+    assert board.rows[0] == ["Threshold", "mias", "phantom"]
+    # Above 0.35 lie all abnormal images and one of four normal ones; above 0.75 two of three and none.
+    assert ["best F1 oracle", "1.000", "0.750", "1.000", "0.875 0.750-1.000"] in board.rows
+    assert ["ROC AUC", "0.917", "0.958 0.917-1.000"] in board.rows
+    assert ["Runs", "1 run", "2 runs"] in board.rows
+    assert ["no detector", "1.000", "0.000", "1.000", "0.000"] in board.rows
+
+
+def test_what_was_not_run_is_shown_as_missing(store: Results, tmp_path: Path, read: Read) -> None:
+    board = read(build(store.database, tmp_path / "site")).tables[0]
+    place = board.rows.index(['evil (x="../../etc")'])
+    assert board.rows[place + 1][:2] == ["best F1 oracle", "no run"]
+
+
+def test_off_protocol_runs_stand_apart(store: Results, tmp_path: Path, read: Read) -> None:
+    board, off = read(build(store.database, tmp_path / "site")).tables
+    assert not [row for row in board.rows if "kd" in row]
+    assert off.caption == "Runs off protocol"
+    assert len(off.rows) == 3
+    assert off.rows[2][:4] == ["kd-off-1 off protocol", "kd", "phantom", "epochs=2"]
+
+
+def test_different_fit_digests_never_share_a_table(results: Results, make_run: MakeRun, render: Render, read: Read) -> None:
+    make_run("a")
+    make_run("b", model="kd", fit_digest="0" * 16)
+    tables = read(render()).tables
+    models = [{row[0] for row in table.rows} & {"pca", "kd"} for table in tables]
+    assert models == [{"kd"}, {"pca"}]
+
+
+def test_datasets_with_different_files_are_different_columns(
+    results: Results, make_run: MakeRun, render: Render, read: Read
+) -> None:
+    make_run("a")
+    make_run("b", fingerprint="0123456789abcdef")
+    board = read(render()).tables[0]
+    assert board.rows[0] == ["Threshold", "phantom 01234567", "phantom dddddddd"]
+
+
+def test_newest_run_represents_its_cell(make_run: MakeRun, render: Render, read: Read) -> None:
+    make_run("z-old", created="2026-01-01T00:00:00Z", scores=(0.9, 0.8, 0.7, 0.6, 0.1, 0.2, 0.3))
+    make_run("a-new", created="2026-01-02T00:00:00Z")
+    index = render()
+    board = read(index).tables[0]
+    assert ["ROC AUC", "0.917"] in board.rows
+    assert ["Runs", "1 run"] in board.rows
+    runs = next(table for table in read(index.parent / "dataset/phantom.html").tables if table.caption == "Runs on protocol")
+    assert [row[0] for row in runs.rows[2:]] == ["a-new", "z-old superseded"]
+    assert "A newer run" in read(index.parent / "run/z-old.html").text
+
+
+def test_dataset_page_counts_at_each_rule(store: Results, tmp_path: Path, read: Read) -> None:
+    build(store.database, tmp_path / "site")
+    page = read(tmp_path / "site/dataset/mias.html")
+    table = next(table for table in page.tables if table.caption.startswith("Task all"))
+    assert ["pca", "0", "0", "1.000", "0.750", "0.750", "0.857", "3", "0", "1", "3", "0.35"] in table.rows
+    assert ["every image called abnormal", "0", "-", "1.000", "0.000", "0.429", "0.600", "3", "0", "4", "0", "-∞"] in table.rows
+    assert [table.caption.partition(":")[0] for table in page.tables if table.caption.startswith("Task ")] == [
+        "Task all",
+        "Task bleed",
+        "Task tumour",
+    ]
+
+
+def test_run_page_has_curve_scores_and_command(store: Results, tmp_path: Path, read: Read) -> None:
+    build(store.database, tmp_path / "site")
+    page = read(tmp_path / "site/run/pca-mias-1.html")
+    rows = [row for table in page.tables for row in table.rows]
+    assert ["fit", "loss", "", "2", "0.5 at 1", "0.5", "0-1"] in rows
+    assert ["bleed", "abnormal", "test", "2", "0.4", "0.6", "0.8"] in rows
+    assert "adbench run --model pca --dataset mias --split 0 --seed 0" in page.text
+    assert "polyline" in page.tags
+
+
+def test_model_page_says_what_it_was_given(store: Results, tmp_path: Path, read: Read) -> None:
+    build(store.database, tmp_path / "site")
+    text = " ".join(read(tmp_path / "site/model/pca.html").text.split())
+    assert "teacher.kind random teacher.sha256 abc" in text
+    assert "1 min 02 s" in text
+    assert "12 345" in text  # a narrow no-break space on the page
+
+
+def test_every_link_leads_somewhere(store: Results, tmp_path: Path, read: Read) -> None:
+    site = tmp_path / "site"
+    build(store.database, site)
+    for page in site.rglob("*.html"):
+        for link in read(page).links:
+            if link.startswith("https://example.org/"):
+                continue
+            assert not re.match("[a-z]+:|/", link), link
+            target, _, anchor = link.partition("#")
+            file = (page.parent / unquote(target)).resolve() if target else page
+            assert file.is_file(), f"{page}: {link}"
+            assert not anchor or anchor in read(file).ids, f"{page}: {link}"
+
+
+def test_pages_obey_their_own_policy(store: Results, tmp_path: Path, read: Read) -> None:
+    build(store.database, tmp_path / "site")
+    for page in (tmp_path / "site").rglob("*.html"):
+        found = read(page)
+        assert "script" not in found.tags
+        assert "style" not in found.tags
+        assert not [name for name in found.attributes if name == "style" or name.startswith("on")]
+        assert found.tags.count("h1") == 1
+        assert len(found.ids) == len(set(found.ids))
+        assert len(found.tables) == sum(bool(table.caption) for table in found.tables)
+
+
+def test_words_of_plugins_are_text(store: Results, tmp_path: Path) -> None:
+    build(store.database, tmp_path / "site")
+    pages = {name: content.decode() for name, content in files(tmp_path / "site").items()}
+    assert not [name for name, text in pages.items() if "<script" in text or ("etc" in name and "/etc" in name)]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in pages["run/evil-1.html"]
+
+
+def test_only_web_addresses_become_links(results: Results, make_run: MakeRun, tmp_path: Path, render: Render, read: Read) -> None:
+    make_run("a", url="javascript:alert(1)")
+    render()
+    page = read(tmp_path / "site/model/pca.html")
+    assert "javascript:alert(1)" in page.text
+    assert not [link for link in page.links if "javascript" in link]
+
+
+def test_turned_text_is_spelt_out(results: Results, make_run: MakeRun, tmp_path: Path, render: Render) -> None:
+    make_run("a", title="safe\N{RIGHT-TO-LEFT OVERRIDE}lmth")
+    render()
+    text = (tmp_path / "site/model/pca.html").read_text(encoding="utf-8")
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in text
+    assert "safe\\u202elmth" in text
+
+
+def test_same_store_gives_same_bytes(store: Results, tmp_path: Path) -> None:
+    build(store.database, tmp_path / "one")
+    build(store.database, tmp_path / "two")
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_unchanged_files_are_not_written_again(store: Results, tmp_path: Path) -> None:
+    index = build(store.database, tmp_path / "site")
+    before = {path: path.stat().st_ino for path in index.parent.rglob("*.html")}
+    build(store.database, tmp_path / "site")
+    assert {path: path.stat().st_ino for path in index.parent.rglob("*.html")} == before
+
+
+def test_stale_pages_go_and_foreign_files_stay(store: Results, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    build(store.database, site)
+    (site / "CNAME").write_text("example.org")
+    (site / "run" / "mine.html").write_text("mine")
+    build(tmp_path / "none.duckdb", site)
+    assert sorted(files(site)) == [MARKER, "CNAME", "index.html", "run/mine.html", "static/style.css"]
+
+
+def test_empty_store_says_how_to_make_a_run(tmp_path: Path, read: Read) -> None:
+    page = read(build(tmp_path / "none.duckdb", tmp_path / "site"))
+    assert "adbench run --model pca --dataset phantom" in page.text
+
+
+def test_a_folder_of_something_else_is_refused(store: Results, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(StoreError, match="not a site of adbench"):
+        build(store.database, tmp_path)
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_a_marker_can_not_point_outside(store: Results, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    outside = tmp_path / "outside.html"
+    outside.write_text("keep")
+    (site / MARKER).write_text(f"../outside.html\n{outside}\n")
+    build(store.database, site)
+    assert outside.read_text() == "keep"
+
+
+def test_a_file_in_place_of_the_folder_is_refused(store: Results, tmp_path: Path) -> None:
+    (tmp_path / "site").write_text("")
+    with pytest.raises(StoreError, match="choose another folder with --out"):
+        build(store.database, tmp_path / "site")
+
+
+def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "adbench.duckdb").write_text("not a database")
+    with pytest.raises(StoreError, match="results rebuild"):
+        build(tmp_path / "adbench.duckdb", tmp_path / "site")
+
+
+def test_one_class_only_has_no_figures(results: Results, make_run: MakeRun, render: Render, read: Read) -> None:
+    make_run("a", subtypes=())
+    board = read(render()).tables[0]
+    assert ["best F1 oracle", "-", "-"] in board.rows

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .options import Json, Options
 
@@ -143,8 +143,11 @@ class ModelSpec:
 
     name: str
     title: str
-    build: Callable[[Options, BuildContext], Detector]
-    """Make an untrained detector. Raises OptionError for an image size the architecture can't take."""
+    build: Callable[[Any, BuildContext], Detector]
+    """Make an untrained detector from an instance of ``options``; the class itself, as a rule.
+
+    Raises OptionError for an image size the architecture can't take.
+    """
     paper: str
     """Full reference of the method."""
     family: str

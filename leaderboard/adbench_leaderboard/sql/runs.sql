@@ -3,7 +3,7 @@ select
     run_id, model, variant, options, dataset, fingerprint, protocol, protocol_version, fit_digest, evaluation_digest,
     on_protocol, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device, seconds, parameters, manifest,
     row_number() over (
-        partition by model, options, dataset, fingerprint, protocol, fit_digest, split, seed
+        partition by model, options, dataset, fingerprint, protocol, fit_digest, on_protocol, split, seed
         order by created desc, run_id desc
     ) = 1
 from run

@@ -257,7 +257,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
         ModelSpec(
             name="multikd",
             title="Multi-KD",
-            build=lambda options, context: MultiKD(_own(options), context),
+            build=MultiKD,
             paper=(
                 "Salehi, Sadjadi, Baselizadeh, Rohban, Rabiee: Multiresolution Knowledge Distillation for Anomaly Detection. CVPR 2021."
             ),
@@ -271,8 +271,3 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             revision=1,
         )
     )
-
-
-def _own(options: Options) -> MultiKDOptions:
-    assert isinstance(options, MultiKDOptions)
-    return options

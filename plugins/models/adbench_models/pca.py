@@ -85,7 +85,7 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
         ModelSpec(
             name="pca",
             title="PCA",
-            build=lambda options, context: PCADetector(_own(options), context),
+            build=PCADetector,
             paper="Jackson & Mudholkar: Control Procedures for Residuals Associated With Principal Component Analysis. Technometrics 21(3), 1979.",
             url="https://doi.org/10.1080/00401706.1979.10489779",
             family="reconstruction",
@@ -97,8 +97,3 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             revision=1,
         )
     )
-
-
-def _own(options: Options) -> PCAOptions:
-    assert isinstance(options, PCAOptions)
-    return options

@@ -77,16 +77,11 @@ class TinyAutoencoder(TrainedDetector):
 @hookimpl
 def register_models(register: Callable[[ModelSpec], None]) -> None:
     """Register the tiny autoencoder."""
-
-    def build(options: Options, context: BuildContext) -> TinyAutoencoder:
-        assert isinstance(options, TinyOptions)
-        return TinyAutoencoder(options, context)
-
     register(
         ModelSpec(
             name="tiny-autoencoder",
             title="Tiny autoencoder",
-            build=build,
+            build=TinyAutoencoder,
             paper="none",
             family="reconstruction",
             training_phase="An autoencoder of two linear layers, then its decoder alone.",

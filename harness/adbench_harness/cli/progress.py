@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Final, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -15,7 +15,7 @@ UNITS: Final = {"prepare": "images", "score": "images"}
 
 
 class RunProgress:
-    """Listens to the stages of a run; call ``start`` before each run and ``stop`` after it."""
+    """Listens to the stages of a run; call ``start`` before each run and ``stop`` after it. As a context it stops in any case."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -44,6 +44,14 @@ class RunProgress:
     def stop(self) -> None:
         """Take the bar away, so that others can print."""
         self._bar.stop()
+
+    def __enter__(self) -> Self:
+        """Nothing is shown yet."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take the bar away before an error is printed."""
+        self.stop()
 
     def __call__(self, moment: Moment) -> None:
         """One moment of a run."""

@@ -31,14 +31,10 @@ def make_runs(requests: list[RunRequest], home: Home, results: Results, *, fresh
     """
     progress = RunProgress(quiet)
     attempts: list[Attempt] = []
-    with _stop_on_signal() as stop:
+    with progress, _stop_on_signal() as stop:
         conditions = Conditions(home, results, fresh, progress, stop.asked)
-        for request in requests:
-            progress.start(_title(request))
-            try:
-                attempt = next(execute([request], conditions))
-            finally:
-                progress.stop()
+        for attempt in execute(_announced(requests, progress), conditions):
+            progress.stop()
             if attempt.error is not None and len(requests) == 1:
                 raise attempt.error
             attempts.append(attempt)
@@ -51,6 +47,13 @@ def make_runs(requests: list[RunRequest], home: Home, results: Results, *, fresh
     if failed and not as_json:
         click.echo(f"adbench: {len(failed)} of {len(attempts)} runs failed", err=True)
     return max((error.exit_code for error in failed), default=0)
+
+
+def _announced(requests: list[RunRequest], progress: RunProgress) -> Iterator[RunRequest]:
+    """The requests, one by one; the bar goes up for each."""
+    for request in requests:
+        progress.start(_title(request))
+        yield request
 
 
 class _Stop:

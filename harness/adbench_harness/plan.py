@@ -98,7 +98,8 @@ def plan(request: RunRequest, home: Home) -> Plan:
     protocol_spec = registry.protocol(request.protocol).spec
     protocol, options = settle(protocol_spec, model.spec, request.settings or {})
     found = listing(dataset.spec, home)
-    subsets = rules.split(protocol_spec, dataset.spec.name, found.samples, request.split)
+    with registry.blamed("protocol", protocol_spec.name, "to split"):
+        subsets = rules.split(protocol_spec, dataset.spec.name, found.samples, request.split)
     plugins = {
         "model": plugin_provenance(model.source.name, model.source.distribution, model.module, model.spec.revision),
         "dataset": plugin_provenance(dataset.source.name, dataset.source.distribution, dataset.module, dataset.spec.revision),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import pluggy
 
-from .api import DatasetSpec, ModelSpec, PluginError, ProtocolSpec, UnknownNameError, hookspecs
+from .api import AdbenchError, DatasetSpec, ModelSpec, PluginError, ProtocolSpec, UnknownNameError, hookspecs
 
 Kind = Literal["model", "dataset", "protocol"]
 SpecT = TypeVar("SpecT", ModelSpec, DatasetSpec, ProtocolSpec)
@@ -122,6 +123,23 @@ def load_any(source: PluginName) -> Plugin[ModelSpec] | Plugin[DatasetSpec] | Pl
     if source.kind == "model":
         return load(source, ModelSpec)
     return load(source, DatasetSpec) if source.kind == "dataset" else load(source, ProtocolSpec)
+
+
+@contextmanager
+def blamed(kind: Kind, plugin: str, when: str) -> Iterator[None]:
+    """Name the plugin whose code raised an error that nobody foresaw.
+
+    Raises:
+        PluginError: in place of any exception that is not one of ours.
+    """
+    try:
+        yield
+    except AdbenchError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{kind} {plugin} failed {when}: {type(error).__name__}: {error} (ADBENCH_DEBUG=1 shows the traceback)"
+        ) from error
 
 
 def _plugin_name(kind: Kind, point: EntryPoint) -> PluginName:

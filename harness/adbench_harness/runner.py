@@ -24,6 +24,7 @@ from .device import DTYPES, Compute, choose_device, describe, memory_named, peak
 from .home import Home, Results, make_folder
 from .plan import Plan
 from .provenance import environment
+from .registry import blamed
 from .result import Manifest, Scores, find_run, read_manifest, write_run
 from .scoring import score_images
 from .training import Listener, Moment, Stop, Training
@@ -59,11 +60,12 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
         AdbenchError: whatever goes wrong, in words; a checkpoint is kept.
     """
     results = conditions.results
-    done = find_run(results.runs, plan.run_id)
-    if done is not None:
-        return Outcome(done, results.runs / plan.run_id, already_done=True)
+    if done := _find(plan, results):
+        return done
     make_folder(results.runs, "results folder")
     with _claimed(plan, results):
+        if done := _find(plan, results):  # by another process, just now
+            return done
         work = _Work(plan, conditions)
         work.prepare()
         work.train()
@@ -71,6 +73,11 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
         folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.detector.state())
         work.checkpoint.remove()
     return Outcome(read_manifest(folder), folder, already_done=False)
+
+
+def _find(plan: Plan, results: Results) -> Outcome | None:
+    manifest = find_run(results.runs, plan.run_id)
+    return Outcome(manifest, results.runs / plan.run_id, already_done=True) if manifest is not None else None
 
 
 @dataclass
@@ -91,7 +98,6 @@ class _Work:
         if self.conditions.fresh:
             self.checkpoint.remove()
         self.detector = _build(self.plan, self.device, self.dtype)
-        self.created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def prepare(self) -> None:
         with self._timed("prepare"):
@@ -111,12 +117,13 @@ class _Work:
             conditions.listen,
             conditions.stop,
         )
-        self.training.run(self.detector)
+        with blamed("model", self.plan.model.source.qualified, "in training"):
+            self.training.run(self.detector)
         self.timings["train"] = self.training.seconds
 
     def score(self) -> Scores:
         test, batch = self.plan.samples("test"), self.plan.protocol.fit.batch_size
-        with self._timed("score"), memory_named(batch):
+        with self._timed("score"), blamed("model", self.plan.model.source.qualified, "in scoring"), memory_named(batch):
             values = score_images(self.detector, self._images(test), batch, self.device, self._progress("score"))
         return _scores(test, values)
 
@@ -127,7 +134,7 @@ class _Work:
             cell=plan.cell,
             variant=plan.variant,
             command=plan.request.command,
-            created=self.created,
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             protocol=_protocol_card(plan),
             dataset=_dataset_card(plan),
             model=_model_card(plan, self.detector),
@@ -182,7 +189,8 @@ def _build(plan: Plan, device: torch.device, dtype: torch.dtype) -> Detector:
             image_size=rules.image_size,
             generator=seeding.generator(torch.device("cpu"), seed, "initialisation"),
         )
-        detector = plan.model.spec.build(plan.options, context)
+        with blamed("model", plan.model.source.qualified, "while it was built"):
+            detector = plan.model.spec.build(plan.options, context)
     if not isinstance(detector, TrainedDetector | FittedDetector):
         raise PluginError(
             f"model {plan.model.spec.name} builds a {type(detector).__name__}, not a TrainedDetector or FittedDetector"

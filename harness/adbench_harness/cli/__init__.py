@@ -62,6 +62,8 @@ def _foreseen(error: Exception) -> int:
     """Exit status of an error with a message for the user; any other is a defect of ours, and is raised."""
     from ..api import AdbenchError
 
+    if os.environ.get("ADBENCH_DEBUG"):
+        raise error
     if isinstance(error, AdbenchError):
         return _say(f"error: {error}", error.exit_code)
     if isinstance(error, OSError) and error.filename is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..api import DataError, DatasetSpec, NotImportedError, Sample
 from ..home import Home
 from ..protocol import digest
+from ..registry import blamed
 from .hashes import hash_files
 
 
@@ -71,7 +72,8 @@ def listing(spec: DatasetSpec, home: Home) -> Listing:
         DataError: if files are missing, or the plugin lists something impossible (two samples of one id, a wrong label).
     """
     root = folder(spec, home)
-    samples = tuple(spec.samples(root))
+    with blamed("dataset", spec.name, "to list its samples"):
+        samples = tuple(spec.samples(root))
     _check(spec, samples)
     return Listing(spec, root, samples, hash_files(root, (sample.path for sample in samples), home.hashes))
 

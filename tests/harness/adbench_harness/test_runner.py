@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from adbench_harness import training
-from adbench_harness.api import AdbenchError, InterruptedRunError, OptionError, TrainingError
+from adbench_harness.api import AdbenchError, InterruptedRunError, OptionError, PluginError, TrainingError
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
 from adbench_harness.result import read_manifest, read_scores
@@ -125,6 +125,30 @@ def test_a_loss_that_explodes_fails_the_run_and_stores_nothing(tiny: Path, condi
     with pytest.raises(TrainingError, match="mse is not finite in phase decoder, epoch 3; last finite values: mse 0"):
         run_one(plan(replace(TINY, settings={"explode": "3"}), conditions.home), conditions)
     assert list(conditions.results.runs.iterdir()) == []
+
+
+def test_an_error_of_a_plugin_is_told_with_its_name(tiny: Path, conditions: Conditions, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan(TINY, conditions.home)
+
+    def broken(*_: object) -> None:
+        raise ValueError("shapes do not match")
+
+    for method, when in (("phases", "in training"), ("score", "in scoring"), ("__init__", "while it was built")):
+        with monkeypatch.context() as patch:
+            patch.setattr(made.model.spec.build, method, broken)
+            message = f"model adbench-tiny:tiny-autoencoder failed {when}: ValueError: shapes do not match .ADBENCH_DEBUG=1"
+            with pytest.raises(PluginError, match=message):
+                run_one(made, conditions)
+
+
+def test_a_run_that_another_process_has_just_made_is_found(
+    tiny: Path, conditions: Conditions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(TINY, conditions.home)
+    run_one(made, conditions)
+    answers = iter([None, read_manifest(conditions.results.runs / made.run_id)])
+    monkeypatch.setattr("adbench_harness.runner.find_run", lambda *_: next(answers))
+    assert run_one(made, conditions).already_done
 
 
 def test_two_processes_do_not_make_one_run_at_once(tiny: Path, conditions: Conditions) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,23 @@ def test_a_newcomer_s_first_run_and_what_can_be_asked_about_it(tiny: Path, adben
     assert "tiny-autoencoder" in done(adbench("results", "list"))
     done(adbench("leaderboard", "build", "--out", "site"))
     assert "tiny-autoencoder" in (tmp_path / "site" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_a_checkpoint_and_says_so(tiny: Path, tmp_path: Path, number: signal.Signals) -> None:
+    own = {"ADBENCH_HOME": str(tmp_path / "home"), "ADBENCH_RESULTS": str(tmp_path / "results")}
+    command = [sys.executable, "-c", "from adbench_harness.cli import main; main()", "run", *TINY, "--set", "epochs=100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **own}) as run:
+        assert run.stderr is not None
+        while "both" not in run.stderr.readline():
+            assert run.poll() is None
+        run.send_signal(number)
+        said = run.stderr.read()
+    assert run.returncode == 130
+    assert "stopped in phase both, epoch" in said
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    assert len(list((tmp_path / "results" / "running").rglob("checkpoint.pt"))) == 1
 
 
 def test_several_seeds_and_splits_in_one_command(tiny: Path, adbench: Adbench) -> None:

@@ -177,9 +177,11 @@ def _write_files(
     rows: list[dict[str, Any]] = [{"phase": c.phase, "epoch": c.epoch, "name": c.name, "value": c.value} for c in curves]
     pq.write_table(pa.Table.from_pylist(rows, schema=CURVES_SCHEMA), folder / "curves.parquet", compression="zstd")
     if weights is not None:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / "weights.safetensors")
+        # Written by us: safetensors' own writer reports a full disk by an error of its own, which is no OSError.
+        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+        (folder / "weights.safetensors").write_bytes(content)
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     for path in folder.iterdir():
         _sync(path)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..training import Moment
 from .show import console
 
-LINE_SECONDS: Final = 15.0
+LINE_SECONDS: Final = 30.0
 UNITS: Final = {"prepare": "images", "score": "images"}
 
 

@@ -15,6 +15,26 @@ from .api import StoreError, TrainingError
 from .device import Compute
 
 FORMAT: Final = 1
+KEYS: Final = frozenset(
+    [
+        "phase",
+        "epoch",
+        "step",
+        "sums",
+        "random",
+        "global",
+        "modules",
+        "optimisers",
+        "finished",
+        "curves",
+        "steps",
+        "presented",
+        "epochs",
+        "resumed",
+        "seconds",
+    ]
+)
+"""What training.py goes on from."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +74,12 @@ class CheckpointFile:
         try:
             content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
             made = Compute.model_validate(content["compute"])
+            if content["format"] != FORMAT or not set(content) >= KEYS:
+                raise ValueError("of another adbench")
         except Exception as error:
             raise TrainingError(
                 f"checkpoint {self.path} can't be read ({type(error).__name__}); start over with --fresh"
             ) from None
-        if content["format"] != FORMAT:
-            raise TrainingError(f"checkpoint {self.path} is of another adbench; start over with --fresh")
         changed = [
             f"{name} {was!r} is now {now!r}" for (name, was), (_, now) in zip(made, self.compute, strict=True) if was != now
         ]

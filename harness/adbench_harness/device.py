@@ -79,8 +79,8 @@ def memory_named(batch_size: int) -> Iterator[None]:
     """Turn torch's out-of-memory errors into one that says what to lower."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in str(error):
             raise
         raise TrainingError(
             f"out of memory at batch size {batch_size}; lower it with --set batch_size=N, or use --device cpu"

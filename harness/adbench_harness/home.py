@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from .api import AdbenchError
+from .api import AdbenchError, OptionError
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Home:
         if given is None:
             stated = os.environ.get("ADBENCH_HOME")
             given = Path(stated) if stated else Path(platformdirs.user_data_dir("adbench", appauthor=False))
-        return cls(given.expanduser().absolute())
+        return cls(_absolute(given))
 
     def dataset(self, name: str) -> Path:
         """Folder of an imported dataset's files."""
@@ -51,7 +51,12 @@ class Results:
         """The results folder: as given, else ``$ADBENCH_RESULTS``, else ``./adbench-results``."""
         if given is None:
             given = Path(os.environ.get("ADBENCH_RESULTS") or "adbench-results")
-        return cls(given.expanduser().absolute())
+        root = _absolute(given)
+        if "?" in str(root):
+            raise OptionError(
+                f"{root}: the database can't be opened at a path with a question mark; choose another with --results"
+            )
+        return cls(root)
 
     @property
     def runs(self) -> Path:
@@ -82,6 +87,17 @@ def make_folder(path: Path, what: str) -> Path:
         raise AdbenchError(f"cannot make the {what} {path}: {error.strerror}; choose another with {_option(what)}") from None
     if not writable:
         raise AdbenchError(f"the {what} {path} is not writable; choose another with {_option(what)}")
+    return path
+
+
+def _absolute(given: Path) -> Path:
+    try:
+        path = given.expanduser().absolute()
+        str(path).encode()
+    except RuntimeError as error:
+        raise OptionError(f"{given}: {error}") from None
+    except UnicodeEncodeError:
+        raise OptionError(f"{os.fsencode(given)!r}: a path must be valid UTF-8") from None
     return path
 
 

@@ -6,16 +6,20 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from . import protocol as rules
 from . import registry
 from .api import DatasetSpec, FitRules, ModelSpec, OptionError, Options, PluginError, ProtocolSpec, Sample, Subset
 from .data.listing import Listing, listing
 from .home import Home
+from .metrics.thresholds import RULES
 from .protocol import ResolvedProtocol, digest
 from .provenance import PluginProvenance, plugin_provenance
 from .registry import Plugin
 from .result import Cell
+
+LARGEST_SEED: Final = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,14 @@ class Plan:
 
     @cached_property
     def run_id(self) -> str:
-        """Cell, fingerprint of the data, and revision of the model's code; the same wherever these are the same."""
-        identity = [self.cell.model_dump(mode="json"), self.listing.fingerprint, self.plugins["model"].revision]
+        """Cell, fingerprint of the data, the split itself, and whose code of which revision; the same wherever these are."""
+        identity = [
+            self.cell.model_dump(mode="json"),
+            self.listing.fingerprint,
+            sorted(self.subsets.items()),
+            self.plugins["model"].distribution,
+            self.plugins["model"].revision,
+        ]
         return f"{self.model.spec.name}-{self.dataset.spec.name}-{digest(identity)}"
 
     @cached_property
@@ -91,11 +101,16 @@ def plan(request: RunRequest, home: Home) -> Plan:
     Raises:
         PluginError, OptionError, DataError: each naming what was wrong and what there is.
     """
-    if request.seed < 0:
-        raise OptionError(f"seed {request.seed} is negative; use 0, 1, 2, …")
+    if not 0 <= request.seed <= LARGEST_SEED:
+        raise OptionError(f"seed {request.seed} is not between 0 and {LARGEST_SEED}")
     model = registry.model(request.model)
     dataset = registry.dataset(request.dataset)
     protocol_spec = registry.protocol(request.protocol).spec
+    unknown = set(protocol_spec.evaluation.thresholds) - set(RULES)
+    if unknown:
+        raise PluginError(
+            f"protocol {protocol_spec.name} asks for threshold rules that this adbench lacks: {', '.join(sorted(unknown))}"
+        )
     protocol, options = settle(protocol_spec, model.spec, request.settings or {})
     found = listing(dataset.spec, home)
     with registry.blamed("protocol", protocol_spec.name, "to split"):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -74,6 +74,9 @@ def split(spec: ProtocolSpec, dataset: str, samples: Sequence[Sample], number: i
         there = "0" if spec.splits == 1 else f"0..{spec.splits - 1}"
         raise OptionError(f"protocol {spec.name} has no split {number}; it has {there}")
     assigned = dict(spec.assign(dataset, samples, number))
+    strange = set(assigned) - {sample.id for sample in samples} | {s for s in assigned.values() if s not in get_args(Subset)}
+    if strange:
+        raise DataError(f"protocol {spec.name} assigns unknown samples or subsets of {dataset}: {', '.join(sorted(strange)[:5])}")
     for subset in ("train", "test"):
         if subset not in assigned.values():
             raise DataError(

@@ -6,8 +6,9 @@ import ast
 import hashlib
 import json
 import platform
-import sys
+from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -58,24 +59,32 @@ def source_hash(module: ModuleType) -> str:
     waiting, sources = [module.__name__], dict[str, str]()
     while waiting:
         name = waiting.pop()
-        found = sys.modules.get(name)
-        file = getattr(found, "__file__", None)
-        if name in sources or file is None:
+        spec = _spec(name) if name not in sources else None
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
             continue
-        sources[name] = Path(file).read_text(encoding="utf-8")
-        waiting += [other for other in _imports(sources[name], name) if other.partition(".")[0] == package]
+        sources[name] = Path(spec.origin).read_text(encoding="utf-8")
+        within = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
+        waiting += [other for other in _imports(sources[name], within) if other.partition(".")[0] == package]
     text = "\0".join(f"{name}\0{source}" for name, source in sorted(sources.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _imports(source: str, name: str) -> list[str]:
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return find_spec(name)
+    except (ImportError, AttributeError, ValueError):  # a name in a module, not a module
+        return None
+
+
+def _imports(source: str, package: str) -> list[str]:
     """Absolute names of all that a source imports; of ``from a import b`` both a and a.b, since b may be a module."""
     imported: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            above = name.split(".")[: -node.level] if node.level else []
+            parts = package.split(".")
+            above = parts[: len(parts) - node.level + 1] if node.level else []
             base = ".".join([*above, node.module] if node.module else above)
             imported += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return imported

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -99,11 +100,12 @@ def load(source: PluginName, expected: type[SpecT]) -> Plugin[SpecT]:
     registered: list[Any] = []
     manager = pluggy.PluginManager("adbench")
     manager.add_hookspecs(hookspecs)
-    manager.register(module, name=source.qualified)
-    hook: Callable[..., object] = getattr(manager.hook, f"register_{source.kind}s")
     try:
-        hook(register=registered.append)
-    except Exception as error:
+        with redirect_stdout(sys.stderr):
+            manager.register(module, name=source.qualified)
+            hook: Callable[..., object] = getattr(manager.hook, f"register_{source.kind}s")
+            hook(register=registered.append)
+    except (Exception, SystemExit) as error:
         raise PluginError(_broken(source, error)) from error
     if len(registered) != 1 or not isinstance(registered[0], expected):
         raise PluginError(
@@ -133,10 +135,11 @@ def blamed(kind: Kind, plugin: str, when: str) -> Iterator[None]:
         PluginError: in place of any exception that is not one of ours.
     """
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     except AdbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{kind} {plugin} failed {when}: {type(error).__name__}: {error} (ADBENCH_DEBUG=1 shows the traceback)"
         ) from error
@@ -150,7 +153,8 @@ def _plugin_name(kind: Kind, point: EntryPoint) -> PluginName:
 
 def _import(source: PluginName) -> ModuleType:
     try:
-        module = source.entry_point.load()
+        with redirect_stdout(sys.stderr):  # what it prints is not our answer
+            module = source.entry_point.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin that calls sys.exit at import must not end us either

@@ -46,7 +46,7 @@ SCORES_SCHEMA: Final = pa.schema(
 CURVES_SCHEMA: Final = pa.schema(
     [
         pa.field("phase", pa.string(), nullable=False),
-        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("epoch", pa.int64(), nullable=False),
         pa.field("name", pa.string(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),
     ]
@@ -180,7 +180,7 @@ def _write_files(
         from safetensors.torch import save
 
         # Written by us: safetensors' own writer reports a full disk by an error of its own, which is no OSError.
-        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+        content = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
         (folder / "weights.safetensors").write_bytes(content)
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     for path in folder.iterdir():
@@ -215,6 +215,8 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     """Compare the folder's files with the manifest's hashes. Raises StoreError naming the file that is missing or altered."""
     for name, sha256 in manifest.files.items():
         path = folder / name
+        if path.parent != folder:
+            raise StoreError(f"{folder / MANIFEST} names a file outside its folder: {name!r}")
         if not path.is_file():
             if name == "weights.safetensors":  # a retention rule may remove weights; scores and curves stay
                 continue
@@ -238,6 +240,14 @@ def read_scores(folder: Path) -> Scores:
         subset=column["subset"],
         score=np.asarray(column["score"], dtype=np.float64),
     )
+
+
+def read_curves(folder: Path) -> pa.Table:
+    """Curves of a run folder, in CURVES_SCHEMA. Raises StoreError if the file can't be read."""
+    try:
+        return pq.read_table(folder / "curves.parquet").cast(CURVES_SCHEMA)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise StoreError(f"{folder / 'curves.parquet'}: cannot be read: {error}") from None
 
 
 def find_run(runs: Path, run_id: str) -> Manifest | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,17 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from . import seeding
-from .api import AdbenchError, BuildContext, FittedDetector, InterruptedRunError, Json, PluginError, Sample, TrainedDetector
+from .api import (
+    AdbenchError,
+    BuildContext,
+    FittedDetector,
+    InterruptedRunError,
+    Json,
+    PluginError,
+    Sample,
+    Subset,
+    TrainedDetector,
+)
 from .checkpoint import CheckpointFile
 from .data.images import DeviceImages
 from .data.prepare import Prepared, prepare
@@ -60,6 +70,7 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
         AdbenchError: whatever goes wrong, in words; a checkpoint is kept.
     """
     results = conditions.results
+    choose_device(plan.request.device)  # a device that is not there is said, even if there is nothing to do
     if done := _find(plan, results):
         return done
     make_folder(results.runs, "results folder")
@@ -70,7 +81,8 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
         work.prepare()
         work.train()
         scores = work.score()
-        folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.detector.state())
+        with blamed("model", plan.model.source.qualified, "while its result was stored"):
+            folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.detector.state())
         work.checkpoint.remove()
     return Outcome(read_manifest(folder), folder, already_done=False)
 
@@ -101,7 +113,7 @@ class _Work:
 
     def prepare(self) -> None:
         with self._timed("prepare"):
-            samples = self.plan.samples("train", "test")
+            samples = self.plan.samples("train", "held_out", "test")
             self.prepared: Prepared = prepare(
                 self.plan.listing, samples, self.plan.protocol.fit, self.conditions.home, self._progress("prepare")
             )
@@ -122,10 +134,10 @@ class _Work:
         self.timings["train"] = self.training.seconds
 
     def score(self) -> Scores:
-        test, batch = self.plan.samples("test"), self.plan.protocol.fit.batch_size
+        scored, batch = self.plan.samples("held_out", "test"), self.plan.protocol.fit.batch_size
         with self._timed("score"), blamed("model", self.plan.model.source.qualified, "in scoring"), memory_named(batch):
-            values = score_images(self.detector, self._images(test), batch, self.device, self._progress("score"))
-        return _scores(test, values)
+            values = score_images(self.detector, self._images(scored), batch, self.device, self._progress("score"))
+        return _scores(scored, self.plan.subsets, values)
 
     def manifest(self) -> Manifest:
         plan = self.plan
@@ -175,7 +187,7 @@ class _Progress:
     def __call__(self, done: int, total: int) -> None:
         self.conditions.listen(Moment(self.stage, done, total))
         if self.conditions.stop():
-            raise InterruptedRunError(f"stopped during {self.stage}; the same command goes on")
+            raise InterruptedRunError(f"stopped during {self.stage}; the same command does it again")
 
 
 def _build(plan: Plan, device: torch.device, dtype: torch.dtype) -> Detector:
@@ -215,13 +227,13 @@ def _claimed(plan: Plan, results: Results) -> Iterator[None]:
         lock.release()
 
 
-def _scores(test: list[Sample], values: NDArray[np.float64]) -> Scores:
+def _scores(scored: list[Sample], subsets: Mapping[str, Subset], values: NDArray[np.float64]) -> Scores:
     return Scores(
-        image=[sample.id for sample in test],
-        label=np.asarray([sample.label for sample in test], dtype=np.int8),
-        subtype=[sample.subtype for sample in test],
-        group=[sample.group for sample in test],
-        subset=["test"] * len(test),
+        image=[sample.id for sample in scored],
+        label=np.asarray([sample.label for sample in scored], dtype=np.int8),
+        subtype=[sample.subtype for sample in scored],
+        group=[sample.group for sample in scored],
+        subset=[subsets[sample.id] for sample in scored],
         score=values,
     )
 

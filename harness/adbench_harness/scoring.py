@@ -46,4 +46,6 @@ def _checked(scores: object, expected: int) -> torch.Tensor:
     if not isinstance(scores, torch.Tensor) or scores.shape != (expected,):
         shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
         raise TrainingError(f"the detector's score must be a tensor of shape ({expected},), and is {shape}")
+    if not scores.is_floating_point():
+        raise TrainingError(f"the detector's scores must be floating-point numbers, and are {scores.dtype}")
     return scores

@@ -67,8 +67,8 @@ def _written(out: Path) -> set[str]:
         if not (out / MARKER).is_file():
             raise StoreError(f"{out} is not empty and not a site of adbench; choose a new or empty folder with --out")
         return {name for name in (out / MARKER).read_text(encoding="utf-8").splitlines() if _inside(name)}
-    except OSError as error:
-        raise StoreError(f"cannot use {out} for the site: {error.strerror}; choose another folder with --out") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"cannot use {out} for the site: {error}; choose another folder with --out") from None
 
 
 def _inside(name: str) -> bool:

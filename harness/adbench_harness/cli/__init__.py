@@ -66,8 +66,8 @@ def _foreseen(error: Exception) -> int:
         raise error
     if isinstance(error, AdbenchError):
         return _say(f"error: {error}", error.exit_code)
-    if isinstance(error, OSError) and error.filename is not None:
-        return _say(f"error: {error.filename}: {error.strerror}", 1)
+    if isinstance(error, OSError):
+        return _say(f"error: {error}", 1)
     raise error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,16 +175,15 @@ def export_split(name: str, protocol: str, number: int, out: Path | None, home: 
     Example:
       adbench datasets split mias-patches --protocol esmaeili2023 --out split.tsv
     """
-    import csv
-
     from .. import registry
     from ..data.listing import listing
     from ..home import Home
     from ..protocol import split
-    from .show import print_json
+    from .show import json_text
 
-    found = listing(registry.dataset(name).spec, Home.at(home))
-    subsets = split(registry.protocol(protocol).spec, name, found.samples, number)
+    spec = registry.dataset(name).spec
+    found = listing(spec, Home.at(home))
+    subsets = split(registry.protocol(protocol).spec, spec.name, found.samples, number)
     rows = [
         {
             "id": s.id,
@@ -197,12 +197,24 @@ def export_split(name: str, protocol: str, number: int, out: Path | None, home: 
         for s in sorted(found.samples, key=lambda sample: sample.id)
         if s.id in subsets
     ]
-    if as_json:
-        print_json(rows)
+    text = json_text(rows) if as_json else _tab_separated(rows)
+    if out is None:
+        click.echo(text, nl=False)
         return
-    with out.open("w", newline="", encoding="utf-8") if out else click.open_file("-", "w") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    if out:
-        click.echo(f"{len(rows)} samples in {out}", err=True)
+    unfinished = out.with_name(f".{out.name}.tmp")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    click.echo(f"{len(rows)} samples in {out}", err=True)
+
+
+def _tab_separated(rows: list[dict[str, Any]]) -> str:
+    import csv
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

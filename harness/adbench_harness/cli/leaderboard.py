@@ -44,7 +44,7 @@ def build_site(results: Results, out: Path) -> Path:
     """Take in new runs and render the site; path of its index page."""
     from adbench_leaderboard.build import build as render
 
-    from .results import take_in
+    from .results import must_exist, take_in
 
-    take_in(results)
+    take_in(must_exist(results))
     return render(results.database, out)

@@ -12,6 +12,7 @@ import click
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 ALL = "all"
+MOST = 10_000
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -29,9 +30,11 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic since click
         for word in str(value).split(","):
             first, dots, last = word.partition("..")
             try:
-                numbers += range(int(first), int(last) + 1) if dots else [int(first)]
+                numbers += range(int(first), min(int(last), int(first) + MOST) + 1) if dots else [int(first)]
             except ValueError:
                 self.fail(f"{word!r} is not an integer; use 0, 0,2, 0..4 or all", param, ctx)
+        if len(numbers) > MOST:
+            self.fail(f"{value!r} are more than {MOST} numbers", param, ctx)
         if not numbers or min(numbers) < 0:
             self.fail(f"{value!r} names no number from 0 on; use 0, 0,2, 0..4 or all", param, ctx)
         return tuple(dict.fromkeys(numbers))

@@ -135,6 +135,8 @@ def sql(query: str, results_folder: Path | None, as_json: bool) -> None:
             rows = answer.fetchall() if answer is not None else []
         except duckdb.Error as error:
             raise OptionError(f"the database says: {str(error).splitlines()[0]}") from None
+    if as_json and len(set(columns)) < len(columns):
+        raise OptionError(f"two columns have one name ({', '.join(columns)}); name them with AS")
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
@@ -153,13 +155,22 @@ def rebuild_database(results_folder: Path | None) -> None:
     from ..home import Results
     from ..store.ingest import rebuild
 
-    folder = Results.at(results_folder)
+    folder = must_exist(Results.at(results_folder))
     done = rebuild(folder)
     for run_id, reason in done.refused.items():
         click.echo(f"adbench: warning: {run_id} left out: {reason}", err=True)
     click.echo(f"{len(done.added)} runs in {folder.database}")
     if done.refused:
         raise SystemExit(1)
+
+
+def must_exist(folder: Results) -> Results:
+    """The results folder, if there is one. Raises StoreError: a mistyped path must not make an empty store."""
+    from ..api import StoreError
+
+    if not folder.root.is_dir():
+        raise StoreError(f"there is no results folder {folder.root}; make a run first, or name another with --results")
+    return folder
 
 
 def take_in(folder: Results) -> None:

@@ -24,8 +24,13 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
-    """JSON on stdout; infinite thresholds as the words "inf" and "-inf", which JSON has no number for."""
-    click.echo(json.dumps(_plain(value), indent=1, default=str, allow_nan=False))
+    """JSON on stdout."""
+    click.echo(json_text(value), nl=False)
+
+
+def json_text(value: Any) -> str:
+    """JSON with a line end; infinite thresholds as the words "inf" and "-inf", which JSON has no number for."""
+    return json.dumps(_plain(value), indent=1, default=str, allow_nan=False) + "\n"
 
 
 def print_rows(

@@ -6,8 +6,10 @@ archive can't write outside its place, make links, or fill the disk.
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,17 @@ from typing import IO, Final
 
 from ..api import ArchiveError, DataError
 
+DAMAGED: Final = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What the archive libraries raise for archives that are broken, encrypted or packed by an unknown method."""
 LARGEST_MEMBER: Final = 1 << 30
 """Bytes; no image or table of the supported kind comes near."""
 
@@ -51,7 +64,7 @@ def members(source: Path) -> Iterator[Iterator[Member]]:
                 yield _zip_members(archive, source)
         else:
             raise DataError(f"{source}: neither a folder nor a tar or zip archive that can be read")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except DAMAGED as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise DataError(f"{error.filename}: {error.strerror}") from None
         raise DataError(f"{source}: damaged archive: {error}") from None

@@ -47,9 +47,17 @@ def decode(path: Path, boxes: Sequence[Box | None], rules: FitRules) -> NDArray[
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:
-    """Same rule for every file. 16-bit gray is scaled, since Pillow's own conversion would clip it."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+    """Same rule for every file. 16-bit gray is scaled, since Pillow's own conversion would clip it.
+
+    Pillow opens a 16-bit PGM as mode I. Pixels that are no 8 or 16 bits have no scale that we know.
+    """
+    if image.mode.startswith("I"):
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 0xFFFF:
+            raise ValueError("pixels of more than 16 bits; convert the image to 8 or 16 bits first")
+        image = Image.fromarray((pixels >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("floating-point pixels; convert the image to 8 or 16 bits first")
     return image if image.mode == mode else image.convert(mode)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from ..api import DataError
@@ -49,10 +50,12 @@ def _hash(path: Path) -> str:
 
 def _read(memo_file: Path) -> dict[str, list[int | str]]:
     try:
-        memo: dict[str, list[int | str]] = json.loads(memo_file.read_text())
+        memo = json.loads(memo_file.read_text())
     except (OSError, ValueError):
         return {}
-    return memo
+    if not isinstance(memo, dict):
+        return {}
+    return {path: entry for path, entry in memo.items() if isinstance(entry, list) and len(entry) == 3}
 
 
 def _write(memo_file: Path, memo: dict[str, list[int | str]]) -> None:
@@ -63,4 +66,5 @@ def _write(memo_file: Path, memo: dict[str, list[int | str]]) -> None:
         unfinished.write_text(json.dumps(memo))
         unfinished.replace(memo_file)
     except OSError:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)

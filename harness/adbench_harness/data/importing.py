@@ -58,7 +58,7 @@ def import_dataset(spec: DatasetSpec, source: Path, home: Home, progress: Progre
         _compare(spec, source, wanted, hashes)
         _replace(unfinished, place)
     except OSError as error:
-        raise DataError(f"cannot write {error.filename or unfinished}: {error.strerror}; nothing was imported") from None
+        raise DataError(f"cannot write {error.filename or unfinished}: {error.strerror or error}; nothing was imported") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Imported(spec.folder_name, place, len(wanted), total, edition.name)
@@ -136,6 +136,10 @@ def _some(paths: list[str]) -> str:
 
 
 def _replace(unfinished: Path, place: Path) -> None:
-    if place.exists():
-        shutil.rmtree(place)
+    aside = place.with_name(f".{place.name}.{os.getpid()}.old")
+    if place.is_symlink():
+        place.unlink()
+    elif place.exists():
+        place.rename(aside)
     unfinished.rename(place)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -54,11 +54,27 @@ def prepare(
     """
     ordered = sorted(samples, key=lambda sample: sample.id)
     place = home.prepared / cache_key(listing, ordered, rules)
-    if not (place / "index.json").is_file():
-        make_folder(home.prepared, "home's cache folder")
-        _make(listing, ordered, rules, place, progress)
-    pixels = np.load(place / "images.npy", mmap_mode="r")
-    ids: list[str] = json.loads((place / "index.json").read_text())["ids"]
+    ids = [sample.id for sample in ordered]
+    if (found := _open(place, ids, rules)) is not None:
+        return found
+    make_folder(home.prepared, "home's cache folder")
+    _make(listing, ordered, rules, place, progress)
+    made = _open(place, ids, rules)
+    if made is None:
+        raise DataError(f"prepared images in {place} can't be read back; is the disk sound?")
+    return made
+
+
+def _open(place: Path, ids: list[str], rules: FitRules) -> Prepared | None:
+    """A whole entry, or None: one that is missing or damaged is made again."""
+    shape = (len(ids), rules.image_size, rules.image_size, 3 if rules.colour == "rgb" else 1)
+    try:
+        pixels = np.load(place / "images.npy", mmap_mode="r")
+        kept = json.loads((place / "index.json").read_text())["ids"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if kept != ids or pixels.shape != shape or pixels.dtype != np.uint8:
+        return None
     return Prepared(pixels, {sample_id: row for row, sample_id in enumerate(ids)}, place)
 
 
@@ -72,15 +88,16 @@ def cache_key(listing: Listing, ordered: Sequence[Sample], rules: FitRules) -> s
 
 
 def _make(listing: Listing, ordered: Sequence[Sample], rules: FitRules, place: Path, progress: Progress | None) -> None:
+    ids = [sample.id for sample in ordered]
     unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
         _write_pixels(listing, ordered, rules, unfinished / "images.npy", progress)
-        (unfinished / "index.json").write_text(
-            json.dumps({"dataset": listing.spec.name, "ids": [sample.id for sample in ordered]})
-        )
-        _put(unfinished, place)
+        (unfinished / "index.json").write_text(json.dumps({"dataset": listing.spec.name, "ids": ids}))
+        for path in unfinished.iterdir():
+            _sync(path)
+        _put(unfinished, place, lambda: _open(place, ids, rules) is not None)
     except OSError as error:
         raise DataError(
             f"cannot write prepared images to {unfinished}: {error.strerror or error}; free space or choose another --home"
@@ -89,14 +106,14 @@ def _make(listing: Listing, ordered: Sequence[Sample], rules: FitRules, place: P
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _put(unfinished: Path, place: Path) -> None:
+def _put(unfinished: Path, place: Path, whole: Callable[[], bool]) -> None:
     """Rename into place; if another process was faster, its entry has the same content and stays."""
-    if place.exists() and not (place / "index.json").is_file():
+    if place.exists() and not whole():
         shutil.rmtree(place)
     try:
         unfinished.rename(place)
     except OSError:
-        if not (place / "index.json").is_file():
+        if not whole():
             raise
 
 
@@ -140,3 +157,8 @@ def _reserve(target: Path) -> None:
     if hasattr(os, "posix_fallocate"):
         with target.open("r+b") as stream:
             os.posix_fallocate(stream.fileno(), 0, target.stat().st_size)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

@@ -15,7 +15,7 @@ from ..api import StoreError
 from ..home import Results
 from ..metrics.evaluation import Figure, evaluate
 from ..metrics.thresholds import RULES
-from ..result import Manifest, Scores, check_files, read_manifest, read_scores, run_folders
+from ..result import Manifest, Scores, check_files, read_curves, read_manifest, read_scores, run_folders
 from .database import reading, writing
 
 
@@ -29,17 +29,19 @@ class Ingested:
 
 
 def ingest(results: Results, again: str | None = None) -> Ingested:
-    """Take in every run folder that the database lacks, and the run ``again`` anew, whose folder was just rewritten.
+    """Take in every run folder that the database lacks, and ``again``, which was just rewritten; forget those that are gone.
 
     Raises:
         StoreError: if the database can't be written.
     """
-    known = _known(results.database) - {again}
-    if all(folder.name in known for folder in run_folders(results.runs)):
+    known = _known(results.database)
+    there = {folder.name for folder in run_folders(results.runs)}
+    stale = {run_id for run_id in known if run_id not in there or run_id == again}
+    if not stale and there <= known:
         return Ingested()
     with writing(results.database) as db:
-        if again is not None:
-            _forget(db, again)
+        for run_id in sorted(stale):
+            _forget(db, run_id)
         return _add_missing(db, results.runs)
 
 
@@ -83,8 +85,12 @@ def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path) -> Ingested:
             continue
         try:
             _add(db, folder)
+        except (duckdb.FatalException, duckdb.IOException):
+            raise  # the database itself, not the folder
         except StoreError as error:
             done.refused[folder.name] = str(error)
+        except Exception as error:  # whatever a folder holds, it must not keep the others out
+            done.refused[folder.name] = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         else:
             done.added.append(folder.name)
     return done
@@ -100,18 +106,17 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     check_files(folder, manifest)
     if manifest.run_id != folder.name:
         raise StoreError(f"{folder} holds run {manifest.run_id}; rename the folder back")
-    found = figures(manifest, read_scores(folder))
+    scores = read_scores(folder)
+    found = figures(manifest, scores)
+    tables = {"incoming_scores": scores.table(), "incoming_curves": read_curves(folder)}
     db.begin()
     try:
         db.execute(f"insert into run values ({', '.join('?' * 18)})", _run_row(manifest))
-        db.execute(
-            "insert into score select ?, image, label, subtype, group_id, subset, score from read_parquet(?)",
-            [manifest.run_id, str(folder / "scores.parquet")],
-        )
-        db.execute(
-            "insert into curve select ?, phase, epoch, name, value from read_parquet(?)",
-            [manifest.run_id, str(folder / "curves.parquet")],
-        )
+        for name, table in tables.items():  # as tables, since SQL would take a path for a pattern
+            db.register(name, table)
+        columns = "image, label, subtype, group_id, subset, score"
+        db.execute(f"insert into score select ?, {columns} from incoming_scores", [manifest.run_id])
+        db.execute("insert into curve select ?, phase, epoch, name, value from incoming_curves", [manifest.run_id])
         db.executemany(
             "insert into metric values (?, ?, ?, ?, ?, ?)",
             [(manifest.run_id, f.task, f.rule, f.rule in RULES and RULES[f.rule].oracle, f.name, f.value) for f in found],
@@ -123,6 +128,9 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     except BaseException:
         db.rollback()
         raise
+    finally:
+        for name in tables:
+            db.unregister(name)
 
 
 def _run_row(manifest: Manifest) -> list[object]:

@@ -21,7 +21,7 @@ def m001_initial(db: duckdb.DuckDBPyConnection) -> None:
             dataset varchar not null, fingerprint varchar not null,
             protocol varchar not null, protocol_version integer not null,
             fit_digest varchar not null, evaluation_digest varchar not null, on_protocol boolean not null,
-            split integer not null, seed integer not null,
+            split bigint not null, seed bigint not null,
             created timestamp not null, device varchar not null, seconds double not null,
             parameters bigint not null, manifest varchar not null
         )""")
@@ -31,7 +31,7 @@ def m001_initial(db: duckdb.DuckDBPyConnection) -> None:
             group_id varchar, subset varchar not null, score double not null check (isfinite(score))
         )""")
     db.execute(
-        "create table curve (run_id varchar not null, phase varchar not null, epoch integer not null, name varchar not null, value double)"
+        "create table curve (run_id varchar not null, phase varchar not null, epoch bigint not null, name varchar not null, value double)"
     )
     db.execute("""
         create table metric (

@@ -38,6 +38,8 @@ def test_running_out_of_memory_says_what_to_lower() -> None:
     ):
         with pytest.raises(TrainingError, match="batch size 32; lower it"), memory_named(32):
             raise error
+    with pytest.raises(NotImplementedError), memory_named(32):  # a RuntimeError, but not of memory
+        raise NotImplementedError
     with pytest.raises(RuntimeError, match="shape mismatch"), memory_named(32):
         raise RuntimeError("shape mismatch")
 

@@ -53,6 +53,25 @@ def test_the_source_hash_follows_imports_within_the_package_only(tmp_path: Path,
             del sys.modules[name]
 
 
+def test_the_source_hash_of_a_plugin_that_is_a_package_covers_its_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "hashed2" / "detector"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text("")
+    (package / "__init__.py").write_text("def build():\n    from .network import x")  # imported late
+    (package / "network.py").write_text("x = 1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("hashed2.detector")
+    try:
+        first = provenance.source_hash(module)
+        (package / "network.py").write_text("x = 2")
+        assert provenance.source_hash(module) != first
+    finally:
+        for name in [name for name in sys.modules if name.startswith("hashed2")]:
+            del sys.modules[name]
+
+
 def test_the_environment_names_what_has_a_part_in_a_number() -> None:
     found: dict[str, Any] = provenance.environment()
     assert {"adbench", "python", "platform", "torch", "numpy", "pillow", "scikit-learn"} <= set(found)

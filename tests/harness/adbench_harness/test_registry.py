@@ -78,6 +78,12 @@ def test_two_distributions_with_one_name_must_be_told_apart(fake_distribution: A
     assert registry.dataset("adbench-harness:phantom").spec.title.startswith("Phantom")
 
 
+def test_what_a_plugin_prints_is_not_our_answer(fake_distribution: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_distribution("loud", "1", {"loud_one": f"print('hello')\n{one('loud')}"}, {"adbench.datasets": {"loud": "loud_one"}})
+    registry.dataset("loud")
+    assert (capsys.readouterr().out, registry.dataset("loud").spec.name) == ("", "loud")
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -88,6 +94,8 @@ def test_two_distributions_with_one_name_must_be_told_apart(fake_distribution: A
         (one("odd", api=0), "try: pip install --upgrade odd"),
         (one("odd").replace("adbench_api = 1", ""), "does not state its API; add `adbench_api = 1`"),
         ("adbench_api = 1", "must register exactly one"),
+        (one("odd").replace("(register):", "(wrong_name):"), "failed to load: PluginValidationError"),
+        (one("odd").replace("for name", "raise SystemExit(3)\n    for name"), "failed to load: SystemExit: 3"),
         (one("odd").replace("for name", "raise ValueError('x')\n    for name"), "failed to load: ValueError: x"),
     ],
 )

@@ -12,11 +12,12 @@ import pytest
 from safetensors.torch import load_file
 
 from adbench_harness import training
-from adbench_harness.api import AdbenchError, InterruptedRunError, OptionError, PluginError, TrainingError
+from adbench_harness.api import AdbenchError, InterruptedRunError, OptionError, PluginError, Subset, TrainingError
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
 from adbench_harness.result import read_manifest, read_scores
 from adbench_harness.runner import Conditions, run_one
+from adbench_harness.store.ingest import figures
 
 TINY = RunRequest("tiny-autoencoder", "tiny-discs", "tiny-protocol", device="cpu")
 
@@ -139,6 +140,44 @@ def test_an_error_of_a_plugin_is_told_with_its_name(tiny: Path, conditions: Cond
             message = f"model adbench-tiny:tiny-autoencoder failed {when}: ValueError: shapes do not match .ADBENCH_DEBUG=1"
             with pytest.raises(PluginError, match=message):
                 run_one(made, conditions)
+
+
+@pytest.mark.parametrize("state", [None, {"w": 3}])
+def test_a_state_that_cannot_be_kept_is_the_plugin_s_error(
+    tiny: Path, conditions: Conditions, monkeypatch: pytest.MonkeyPatch, state: object
+) -> None:
+    made = plan(TINY, conditions.home)
+    monkeypatch.setattr(made.model.spec.build, "state", lambda self: state)
+    with pytest.raises(PluginError, match="failed while its result was stored"):
+        run_one(made, conditions)
+    assert list(conditions.results.runs.iterdir()) == []
+
+
+def test_held_out_images_are_scored_and_told_apart(tiny: Path, conditions: Conditions) -> None:
+    made = plan(TINY, conditions.home)
+    train = [sample.id for sample in made.samples("train")]
+    subsets: dict[str, Subset] = {**made.subsets, **dict.fromkeys(train[:5], "held_out")}
+    outcome = run_one(replace(made, subsets=subsets), conditions)
+    scores = read_scores(outcome.folder)
+    assert sorted(image for image, subset in zip(scores.image, scores.subset, strict=True) if subset == "held_out") == train[:5]
+    assert outcome.manifest.training["images"] == 15
+    assert {f.value for f in figures(outcome.manifest, scores) if f.name == "n_normal"} == {20}
+
+
+def test_whose_code_it_is_and_the_split_itself_are_part_of_the_identity(tiny: Path, home: Home) -> None:
+    made = plan(TINY, home)
+    other = made.plugins["model"].model_copy(update={"distribution": "somebody-else"})
+    assert replace(made, plugins={**made.plugins, "model": other}).run_id != made.run_id
+    swapped = dict(zip(made.subsets, reversed(list(made.subsets.values())), strict=True))
+    assert replace(made, subsets=swapped).run_id != made.run_id
+
+
+def test_a_protocol_with_a_rule_that_nobody_knows_is_refused_before_anything_is_done(
+    tiny: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adbench_harness.plan.RULES", {})
+    with pytest.raises(PluginError, match="threshold rules that this adbench lacks: youden"):
+        plan(TINY, home)
 
 
 def test_a_run_that_another_process_has_just_made_is_found(

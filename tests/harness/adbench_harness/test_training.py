@@ -21,7 +21,7 @@ from adbench_harness.api import (
     TrainedDetector,
     TrainingError,
 )
-from adbench_harness.checkpoint import CheckpointFile
+from adbench_harness.checkpoint import KEYS, CheckpointFile
 from adbench_harness.device import describe
 from adbench_harness.training import Moment, Training
 
@@ -222,18 +222,18 @@ def test_a_spoilt_checkpoint_is_told(make: Make) -> None:
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     file = make().checkpoint
-    file.save({"x": 1})
+    file.save(dict.fromkeys(KEYS, 1))
 
     def full(content: object, stream: object) -> None:
         raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(StoreError, match=r"cannot write checkpoint .*free space, then run again"):
-        file.save({"x": 2})
+        file.save(dict.fromkeys(KEYS, 2))
     monkeypatch.undo()
     content = file.load()
     assert content is not None
-    assert content["x"] == 1
+    assert content["step"] == 1
     assert [path.name for path in file.path.parent.iterdir()] == ["checkpoint.pt"]
 
 

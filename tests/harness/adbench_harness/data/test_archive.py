@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import random
 import stat
 import tarfile
 import zipfile
@@ -83,6 +84,15 @@ def test_a_truncated_archive_is_called_damaged(tmp_path: Path, mode: str) -> Non
     path = tar(tmp_path / "a.tar", [entry(f"{k}.bin") for k in range(3)], bytes(range(256)) * 4000, mode=mode)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DataError, match=r"a\.tar: damaged archive|neither a folder nor"):
+        read(path)
+
+
+def test_an_archive_with_flipped_bytes_is_called_damaged(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.tar.xz", [entry("x.bin")], random.Random(1).randbytes(500_000), mode="w:xz")
+    data = bytearray(path.read_bytes())
+    data[300_000:300_040] = bytes(40)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged archive"):
         read(path)
 
 

@@ -46,6 +46,20 @@ def test_every_mode_is_converted_alike(tmp_path: Path, ramp: Image.Image, mode: 
     np.testing.assert_array_equal(pixels, decode(save(tmp_path / "plain.png", source), [None], RULES))
 
 
+def test_sixteen_bits_are_scaled_whatever_the_format(tmp_path: Path, ramp: Image.Image) -> None:
+    wide = np.asarray(ramp).astype(">u2") * 257
+    (tmp_path / "x.pgm").write_bytes(b"P5 48 32 65535\n" + wide.astype(">u2").tobytes())
+    plain = decode(save(tmp_path / "plain.png", ramp), [None], GRAY)
+    np.testing.assert_array_equal(decode(tmp_path / "x.pgm", [None], GRAY), plain)
+
+
+def test_pixels_of_unknown_scale_are_refused(tmp_path: Path) -> None:
+    for mode, kind in ((np.float32, "floating-point"), (np.int32, "more than 16 bits")):
+        image = Image.fromarray(np.full((8, 8), 70_000, dtype=mode))
+        with pytest.raises(DataError, match=rf"x\.tif: corrupt image: .*{kind}|x\.tif: .*{kind}"):
+            decode(save(tmp_path / "x.tif", image), [None], GRAY)
+
+
 def test_crops_are_cut_before_resizing(tmp_path: Path, ramp: Image.Image) -> None:
     path = save(tmp_path / "x.png", ramp)
     box = Box(8, 4, 24, 20)

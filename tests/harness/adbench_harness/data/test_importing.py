@@ -77,6 +77,17 @@ def test_importing_twice_does_nothing_and_mends_what_was_altered(tmp_path: Path,
     assert stored(home) == FILES
 
 
+def test_a_link_in_the_dataset_s_place_is_replaced_and_what_it_points_to_stays(
+    tmp_path: Path, home: Home, spec: DatasetSpec
+) -> None:
+    other = folder(tmp_path / "other", {"mine.txt": b"mine"})
+    home.dataset("films").parent.mkdir(parents=True)
+    home.dataset("films").symlink_to(other)
+    import_dataset(spec, folder(tmp_path / "src"), home)
+    assert stored(home) == FILES
+    assert (other / "mine.txt").read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

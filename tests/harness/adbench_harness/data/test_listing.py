@@ -79,6 +79,7 @@ def test_hashes_are_remembered_until_a_file_changes(root: Path, tmp_path: Path, 
 
 def test_a_spoilt_memo_costs_time_only(root: Path, tmp_path: Path) -> None:
     first = hash_files(root, ["a.bin"], tmp_path / "memo")
-    for memo in (tmp_path / "memo").iterdir():
-        memo.write_text("{not json")
-    assert hash_files(root, ["a.bin"], tmp_path / "memo") == first
+    for spoilt in ("{not json", "[]", "null", '{"a.bin": 3}'):
+        for memo in (tmp_path / "memo").iterdir():
+            memo.write_text(spoilt)
+        assert hash_files(root, ["a.bin"], tmp_path / "memo") == first

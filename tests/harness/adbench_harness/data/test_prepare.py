@@ -99,6 +99,17 @@ def test_an_entry_left_half_made_is_made_again(root: Path, home: Home, make_list
     assert prepare(listing, SAMPLES, RULES, home).rows["s7"] == 7
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("images.npy", b"\x93NUMPY"), ("index.json", b"[]"), ("index.json", b'{"ids": ["x"]}')]
+)
+def test_a_damaged_entry_is_made_again(root: Path, home: Home, make_listing: Any, name: str, content: bytes) -> None:
+    listing = make_listing(root, SAMPLES)
+    first = prepare(listing, SAMPLES, RULES, home)
+    pixels = np.array(first.pixels)
+    (first.folder / name).write_bytes(content)
+    np.testing.assert_array_equal(prepare(listing, SAMPLES, RULES, home).pixels, pixels)
+
+
 def test_a_full_disk_is_an_error_not_a_crash(root: Path, home: Home, make_listing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int, offset: int, size: int) -> None:
         raise OSError(28, "No space left on device")

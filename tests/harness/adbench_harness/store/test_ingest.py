@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,43 @@ def test_a_spoilt_folder_is_left_out_and_said_and_the_rest_goes_in(results: Resu
     done = ingest(results)
     assert done.added == ["r2"]
     assert "scores.parquet is not the file that the run wrote" in done.refused["r1"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset": {"title": "no fingerprint"}},
+        {"dataset": {"fingerprint": "f", "tasks": [1]}},
+        {"protocol": {"name": "p"}},
+        {"protocol": {"version": 1, "evaluation": {"thresholds": ["of-tomorrow"]}, "evaluation_digest": "e", "overrides": {}}},
+        {"created": "yesterday"},
+        {"model": {"parameters": None}},
+    ],
+)
+def test_whatever_a_manifest_says_the_other_runs_go_in(results: Results, make_run: Any, changes: dict[str, Any]) -> None:
+    make_run("r1", **changes)
+    make_run("r2")
+    for done in (ingest(results), rebuild(results)):
+        assert done.added == ["r2"]
+        assert list(done.refused) == ["r1"]
+    assert ask(results, "select distinct run_id from score") == [("r2",)]
+
+
+def test_a_folder_name_is_no_pattern(tmp_path: Path, make_run: Any, results: Results) -> None:
+    make_run("r1")
+    starred = Results(tmp_path / "r*")
+    shutil.copytree(results.runs, starred.runs)
+    assert ingest(starred).added == ["r1"]
+    assert ask(starred, "select count(*) from score") == [(4,)]
+
+
+def test_runs_whose_folder_is_gone_are_forgotten(results: Results, make_run: Any) -> None:
+    make_run("r1")
+    make_run("r2")
+    ingest(results)
+    shutil.rmtree(results.runs / "r1")
+    ingest(results)
+    assert ask(results, "select run_id, count(*) from score group by 1") == [("r2", 4)]
 
 
 def test_a_renamed_folder_is_refused(results: Results, make_run: Any) -> None:

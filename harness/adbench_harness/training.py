@@ -61,8 +61,14 @@ class Training:
     """Time spent training, all attempts together."""
     _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     """State of the modules of phases that are done."""
+    generator: torch.Generator = field(init=False)
+    """For a detector's own draws, on the CPU; going on from a checkpoint makes the same draws in the same order."""
     _saved_at: float = 0.0
     _lap: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Start the detector's own random stream."""
+        self.generator = seeding.generator(torch.device("cpu"), self.seed, "fit")
 
     # --- what a detector sees (FitContext) ---
 
@@ -70,11 +76,6 @@ class Training:
     def batch_size(self) -> int:
         """The protocol's batch size."""
         return self.rules.batch_size
-
-    @property
-    def generator(self) -> torch.Generator:
-        """A fresh CPU generator for a detector's own draws."""
-        return seeding.generator(torch.device("cpu"), self.seed, "fit")
 
     def log(self, name: str, value: float, step: int = 0) -> None:
         """Keep one point of a curve."""
@@ -115,18 +116,20 @@ class Training:
         saved = self._resume()
         self._saved_at = time.monotonic()
         phases = detector.phases(self.images, self)
-        number = 0
+        names: list[str] = []
         while True:
-            seeding.seed_global(self.seed, "phase", number)
+            seeding.seed_global(self.seed, "phase", len(names))
             phase = next(phases, None)
             if phase is None:
                 break
+            if phase.name in names:
+                raise TrainingError(f"two phases are called {phase.name!r}; checkpoints and curves tell them apart by name")
+            names.append(phase.name)
             if phase.name in self._finished:
                 _load_modules(phase, self._finished[phase.name])
             else:
                 self._run_phase(phase, saved if saved is not None and saved["phase"] == phase.name else None)
                 self._finished[phase.name] = _modules_state(phase)
-            number += 1
 
     def _resume(self) -> dict[str, Any] | None:
         saved = self.checkpoint.load()

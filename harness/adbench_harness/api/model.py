@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .options import Json, Options
@@ -161,4 +161,3 @@ class ModelSpec:
     options: type[Options] = Options
     url: str = ""
     description: str = ""
-    notes: tuple[str, ...] = field(default=())

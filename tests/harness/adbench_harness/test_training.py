@@ -237,6 +237,25 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(make: Make, monk
     assert [path.name for path in file.path.parent.iterdir()] == ["checkpoint.pt"]
 
 
+def test_phases_must_have_names_of_their_own(make: Make) -> None:
+    class Twice(Recorder):
+        def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
+            yield self._phase("same", self.first)
+            yield self._phase("same", self.second)
+
+    with pytest.raises(TrainingError, match="two phases are called 'same'"):
+        make().run(Twice())
+
+
+def test_a_detector_s_own_draws_go_on_and_come_again_with_the_seed(make: Make) -> None:
+    draws = []
+    for seed in (1, 1, 2):
+        context = make(seed=seed)
+        draws.append([float(torch.rand(1, generator=context.generator)) for _ in range(3)])
+    assert len(set(draws[0])) == 3
+    assert draws[0] == draws[1] != draws[2]
+
+
 def test_listeners_hear_each_epoch_with_its_losses(make: Make) -> None:
     heard: list[Moment] = []
     make(listen=heard.append).run(Recorder())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from adbench_harness.api import Box, DataError, ManifestEntry
+
+from .shipped_manifests import read_shipped_manifest
 
 INFO: Final = "Info.txt"
 FILM_SIZE: Final = 1024
@@ -166,6 +166,4 @@ def centred_box(column: int, row: int, size: int) -> Box:
 
 def read_manifest() -> Sequence[ManifestEntry]:
     """Every file of the original archive with its SHA-256 and size."""
-    text = (files(__package__) / "manifests" / "mias.tsv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines(), delimiter="\t")
-    return [ManifestEntry(row["path"], row["sha256"], int(row["bytes"])) for row in rows]
+    return read_shipped_manifest("mias")

@@ -1,4 +1,4 @@
-"""A small made-up MIAS folder, and the real archive where the machine has it."""
+"""Small made-up folders, and the real data where the machine has it."""
 
 from __future__ import annotations
 
@@ -49,13 +49,28 @@ def small_mias(tmp_path: Path) -> Path:
     return write_mias(tmp_path / "mias")
 
 
-@pytest.fixture(scope="session")
-def mias_archive() -> Path:
+def real_data(name: str) -> Path:
+    """A file or folder of real data, or the test is skipped."""
     stated = os.environ.get("ADBENCH_TEST_DATA")
     folder = Path(stated) if stated else REPOSITORY.parent / "shared" / "data"
-    if not (folder / ARCHIVE).is_file():
-        pytest.skip(f"no {ARCHIVE} in {folder}; set ADBENCH_TEST_DATA to its folder")
-    return folder / ARCHIVE
+    if not (folder / name).exists():
+        pytest.skip(f"no {name} in {folder}; set ADBENCH_TEST_DATA to its folder")
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def mias_archive() -> Path:
+    return real_data(ARCHIVE)
+
+
+@pytest.fixture(scope="session")
+def real_brain_tumor_mri() -> Path:
+    return real_data("brain-tumor-mri")
+
+
+@pytest.fixture(scope="session")
+def real_head_ct() -> Path:
+    return real_data("head-ct")
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,14 @@ import torch
 from .api import StoreError, TrainingError
 from .device import Compute
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 KEYS: Final = frozenset(
     [
         "phase",
         "epoch",
         "step",
         "sums",
+        "counts",
         "random",
         "global",
         "modules",

@@ -68,6 +68,14 @@ class Results:
         """Checkpoints of runs under way."""
         return self.root / "running"
 
+    def checkpoint(self, run_id: str) -> Path:
+        """The checkpoint of a run under way, in a folder of its own."""
+        return self.running / run_id / "checkpoint.pt"
+
+    def lock(self, run_id: str) -> Path:
+        """Who locks this file makes the run."""
+        return self.running / f".{run_id}.lock"
+
     @property
     def database(self) -> Path:
         """The DuckDB file, made from the run folders."""

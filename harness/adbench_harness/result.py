@@ -4,7 +4,8 @@ runs/<run_id>/
     manifest.json         written last: a folder without it is no run
     scores.parquet        image, label, subtype, group_id, subset, score: one row an image
     curves.parquet        phase, epoch, name, value
-    weights.safetensors   what the detector needs to score again
+    weights.safetensors   what the detector needs to score again; a retention rule may remove it
+    examples/             pictures of a few test images, and examples.json that says what they are; may be removed too
 
 The folder is written beside its place, synced and renamed, so that a kill leaves either a whole run or none.
 """
@@ -12,12 +13,14 @@ The folder is written beside its place, synced and renamed, so that a kill leave
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+WEIGHTS: Final = "weights.safetensors"
+EXAMPLES: Final = "examples"
 
 SCORES_SCHEMA: Final = pa.schema(
     [
@@ -85,7 +90,7 @@ class Manifest(BaseModel):
     dataset: dict[str, JsonValue]
     """Data card: title, modality, organ, licence, citation, counts, tasks, fingerprint."""
     model: dict[str, JsonValue]
-    """Title, family, paper, phases in words, number of learnt values, what it was given from outside."""
+    """Title, family, paper, phases in words, number of learnt values, what it was given from outside, whether transductive."""
     plugins: dict[str, JsonValue]
     compute: dict[str, JsonValue]
     environment: dict[str, str]
@@ -94,12 +99,18 @@ class Manifest(BaseModel):
     training: dict[str, JsonValue]
     """Images, steps, images presented, epochs a phase, times resumed."""
     files: dict[str, str]
-    """SHA-256 of the other files of the folder."""
+    """SHA-256 of the other files of the folder, by path with forward slashes."""
 
     @property
-    def on_protocol(self) -> bool:
-        """Whether the run kept every field of its protocol."""
-        return not self.protocol.get("overrides")
+    def unranked(self) -> str | None:
+        """Why the run is shown but compared with nothing; None if it may be ranked."""
+        reasons = []
+        overrides = self.protocol.get("overrides")
+        if isinstance(overrides, dict) and overrides:
+            reasons.append(f"off protocol: {', '.join(f'{name}={value}' for name, value in overrides.items())}")
+        if transductive := self.model.get("transductive"):
+            reasons.append(f"transductive: {transductive}")
+        return "; ".join(reasons) or None
 
 
 @dataclass(frozen=True)
@@ -134,14 +145,39 @@ class CurvePoint:
     value: float
 
 
+class Example(BaseModel):
+    """One test image in pictures."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image: str
+    label: int
+    subtype: str
+    score: float
+    files: dict[Literal["input", "reconstruction", "map"], str]
+    """Names of the PNG files that there are, in the folder of examples."""
+    map_white: float | None = None
+    """The value of the anomaly map that white stands for, black being 0; one for all maps of a run."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Pictures of a few test images."""
+
+    listed: Sequence[Example]
+    files: Mapping[str, bytes]
+    """Content by file name."""
+
+
 def write_run(
     runs: Path,
     manifest: Manifest,
     scores: Scores,
     curves: Sequence[CurvePoint],
     weights: Mapping[str, Tensor] | None,
+    examples: Examples | None = None,
 ) -> Path:
-    """Write a run folder atomically; returns its path.
+    """Write a run folder atomically; returns its path. Without ``weights`` or ``examples`` the run is whole all the same.
 
     Raises:
         StoreError: if it can't be written (full disk, no permission); nothing half-written stays under the run's name.
@@ -151,7 +187,10 @@ def write_run(
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
-        _write_files(unfinished, manifest, scores, curves, weights)
+        _write_files(unfinished, scores, curves, weights)
+        if examples is not None:
+            _write_examples(unfinished / EXAMPLES, examples)
+        _seal(unfinished, manifest)
         if place.exists():  # unreadable or altered: `run` asked find_run first
             place.rename(runs / f".{manifest.run_id}.replaced.{os.getpid()}")
         unfinished.rename(place)
@@ -166,13 +205,7 @@ def write_run(
     return place
 
 
-def _write_files(
-    folder: Path,
-    manifest: Manifest,
-    scores: Scores,
-    curves: Sequence[CurvePoint],
-    weights: Mapping[str, Tensor] | None,
-) -> None:
+def _write_files(folder: Path, scores: Scores, curves: Sequence[CurvePoint], weights: Mapping[str, Tensor] | None) -> None:
     pq.write_table(scores.table(), folder / "scores.parquet", compression="zstd")
     rows: list[dict[str, Any]] = [{"phase": c.phase, "epoch": c.epoch, "name": c.name, "value": c.value} for c in curves]
     pq.write_table(pa.Table.from_pylist(rows, schema=CURVES_SCHEMA), folder / "curves.parquet", compression="zstd")
@@ -181,9 +214,22 @@ def _write_files(
 
         # Written by us: safetensors' own writer reports a full disk by an error of its own, which is no OSError.
         content = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
-        (folder / "weights.safetensors").write_bytes(content)
-    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-    for path in folder.iterdir():
+        (folder / WEIGHTS).write_bytes(content)
+
+
+def _write_examples(folder: Path, examples: Examples) -> None:
+    folder.mkdir()
+    for name, content in examples.files.items():
+        (folder / name).write_bytes(content)
+    listed = [example.model_dump(mode="json", exclude_none=True) for example in examples.listed]
+    (folder / "examples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+
+
+def _seal(folder: Path, manifest: Manifest) -> None:
+    """Sync all that is there, then write the manifest with its hashes."""
+    paths = sorted(folder.rglob("*"))
+    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths if path.is_file()}
+    for path in paths:
         _sync(path)
     (folder / MANIFEST).write_text(
         manifest.model_copy(update={"files": files}).model_dump_json(indent=1) + "\n", encoding="utf-8"
@@ -212,17 +258,31 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Compare the folder's files with the manifest's hashes. Raises StoreError naming the file that is missing or altered."""
+    """Compare the folder's files with the manifest's hashes; weights and examples may have been removed since.
+
+    Raises:
+        StoreError: naming the file that is missing or altered, or that lies outside the folder.
+    """
     for name, sha256 in manifest.files.items():
-        path = folder / name
-        if path.parent != folder:
-            raise StoreError(f"{folder / MANIFEST} names a file outside its folder: {name!r}")
+        path = _inside(folder, name)
         if not path.is_file():
-            if name == "weights.safetensors":  # a retention rule may remove weights; scores and curves stay
+            if name == WEIGHTS or name.startswith(f"{EXAMPLES}/"):
                 continue
             raise StoreError(f"{path} is missing; run again, or restore it from a copy")
         if _sha256(path) != sha256:
             raise StoreError(f"{path} is not the file that the run wrote; run again, or restore it from a copy")
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of that name below the folder. Raises StoreError for a name or a link that leads out of it."""
+    relative = PurePosixPath(name)
+    plain = str(relative) == name and not relative.is_absolute() and not {"..", "."} & set(relative.parts)
+    if not plain or re.search(r"[\\:\0]", name):
+        raise StoreError(f"{folder / MANIFEST} names a file outside its folder: {name!r}")
+    path = folder / name
+    if any((folder / part).is_symlink() for part in (relative, *relative.parents[:-1])):
+        raise StoreError(f"{path} is a link; put the file itself there")
+    return path
 
 
 def read_scores(folder: Path) -> Scores:
@@ -265,6 +325,13 @@ def run_folders(runs: Path) -> Iterator[Path]:
     """Every folder that claims to be a finished run, sorted by name."""
     if runs.is_dir():
         yield from sorted(path for path in runs.iterdir() if not path.name.startswith(".") and (path / MANIFEST).is_file())
+
+
+def unfinished_folders(runs: Path) -> Iterator[tuple[Path, str, int]]:
+    """Folders that ``write_run`` has not put in place or not yet removed: path, run id, and the process that made them."""
+    for path in sorted(runs.iterdir()) if runs.is_dir() else ():
+        if found := re.fullmatch(r"\.(.+)\.(?:(\d+)\.tmp|replaced\.(\d+))", path.name):
+            yield path, found[1], int(found[2] or found[3])
 
 
 def _sha256(path: Path) -> str:

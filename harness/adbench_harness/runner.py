@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from . import seeding
+from . import examples, seeding
 from .api import (
     AdbenchError,
     BuildContext,
@@ -35,7 +35,8 @@ from .home import Home, Results, make_folder
 from .plan import Plan
 from .provenance import environment
 from .registry import blamed
-from .result import Manifest, Scores, find_run, read_manifest, write_run
+from .result import Examples, Manifest, Scores, find_run, read_manifest, write_run
+from .retention import KeepWeights, remove, superseded_weights
 from .scoring import score_images
 from .training import Listener, Moment, Stop, Training
 
@@ -49,6 +50,8 @@ class Outcome:
     manifest: Manifest
     folder: Path
     already_done: bool
+    warnings: tuple[str, ...] = ()
+    """What did not work and cost no figure: pictures that could not be drawn, old weights that could not be removed."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Conditions:
     results: Results
     fresh: bool = False
     """Start over, even if there is a checkpoint."""
+    keep_weights: KeepWeights = "newest"
+    """Whose weights stay, of the runs of a variant; with "none" they are not even written."""
     listen: Listener = lambda moment: None
     stop: Stop = lambda: False
 
@@ -81,10 +86,12 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
         work.prepare()
         work.train()
         scores = work.score()
+        pictures = work.draw_examples(scores)
         with blamed("model", plan.model.source.qualified, "while its result was stored"):
-            folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.detector.state())
+            folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.weights(), pictures)
         work.checkpoint.remove()
-    return Outcome(read_manifest(folder), folder, already_done=False)
+        work.remove_older_weights()
+    return Outcome(read_manifest(folder), folder, already_done=False, warnings=tuple(work.warnings))
 
 
 def _find(plan: Plan, results: Results) -> Outcome | None:
@@ -99,6 +106,7 @@ class _Work:
     plan: Plan
     conditions: Conditions
     timings: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Take the device and build the detector first: what can't work fails before time is spent."""
@@ -106,7 +114,7 @@ class _Work:
         self.device = choose_device(request.device)
         self.dtype = DTYPES[rules.precision]
         self.compute: Compute = describe(self.device, rules.precision)
-        self.checkpoint = CheckpointFile(self.conditions.results.running / self.plan.run_id / "checkpoint.pt", self.compute)
+        self.checkpoint = CheckpointFile(self.conditions.results.checkpoint(self.plan.run_id), self.compute)
         if self.conditions.fresh:
             self.checkpoint.remove()
         self.detector = _build(self.plan, self.device, self.dtype)
@@ -134,10 +142,44 @@ class _Work:
         self.timings["train"] = self.training.seconds
 
     def score(self) -> Scores:
-        scored, batch = self.plan.samples("held_out", "test"), self.plan.protocol.fit.batch_size
-        with self._timed("score"), blamed("model", self.plan.model.source.qualified, "in scoring"), memory_named(batch):
-            values = score_images(self.detector, self._images(scored), batch, self.device, self._progress("score"))
-        return _scores(scored, self.plan.subsets, values)
+        """Held-out and test images each on their own: where scores depend on batch mates, the two don't mix."""
+        plan, batch = self.plan, self.plan.protocol.fit.batch_size
+        scored: list[Sample] = []
+        values: list[NDArray[np.float64]] = []
+        with self._timed("score"), blamed("model", plan.model.source.qualified, "in scoring"), memory_named(batch):
+            for samples in filter(None, (plan.samples("held_out"), plan.samples("test"))):
+                images, progress = self._images(samples), self._progress("score")
+                scored += samples
+                values.append(score_images(self.detector, images, batch, self.device, progress, plan.request.seed))
+        return _scores(scored, plan.subsets, np.concatenate(values))
+
+    def draw_examples(self, scores: Scores) -> Examples | None:
+        """Pictures for people. No figure depends on them, so a detector that fails to make them keeps its run."""
+        plan, batch = self.plan, self.plan.protocol.fit.batch_size
+        chosen = examples.choose(plan.dataset.spec.name, plan.request.split, plan.samples("test"))
+        values = dict(zip(scores.image, map(float, scores.score), strict=True))
+        blame = blamed("model", plan.model.source.qualified, "while examples were drawn")
+        try:
+            with self._timed("examples"), blame, memory_named(batch):
+                images = self._images(chosen)
+                return examples.draw(self.detector, images, chosen, values, batch, plan.request.seed, self.device)
+        except AdbenchError as error:
+            self.warnings.append(f"{plan.run_id} is stored without example pictures: {error}")
+        return None
+
+    def weights(self) -> Mapping[str, torch.Tensor] | None:
+        """What the detector needs to score again, if it is to be kept."""
+        return None if self.conditions.keep_weights == "none" else self.detector.state()
+
+    def remove_older_weights(self) -> None:
+        """Once the run is stored. Weights that can't be removed only take up space."""
+        if self.conditions.keep_weights != "newest":
+            return
+        for item in superseded_weights(self.conditions.results, "newest", self.plan.cell):
+            try:
+                remove(item)
+            except OSError as error:
+                self.warnings.append(f"cannot remove {item.path}, which newer weights replace: {error.strerror or error}")
 
     def manifest(self) -> Manifest:
         plan = self.plan
@@ -214,7 +256,7 @@ def _build(plan: Plan, device: torch.device, dtype: torch.dtype) -> Detector:
 def _claimed(plan: Plan, results: Results) -> Iterator[None]:
     """Nobody else makes this run meanwhile: two would write one checkpoint."""
     make_folder(results.running, "results folder")
-    lock = FileLock(results.running / f".{plan.run_id}.lock", timeout=0)
+    lock = FileLock(results.lock(plan.run_id), timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -288,4 +330,5 @@ def _model_card(plan: Plan, detector: Detector) -> dict[str, Json]:
         "score": spec.score,
         "parameters": detector.parameters(),
         "given": detector.provenance(),
+        "transductive": detector.transductive.reason if detector.transductive is not None else None,
     }

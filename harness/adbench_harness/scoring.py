@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from . import seeding
 from .api import Detector, Images, TrainingError
 
 Progress = Callable[[int, int], None]
@@ -19,20 +20,29 @@ def score_images(
     batch_size: int,
     device: torch.device,
     progress: Progress | None = None,
+    seed: int = 0,
 ) -> NDArray[np.float64]:
     """One score an image, in the images' order, float64, shape (N,).
+
+    A transductive detector gets the images in an order drawn from ``seed``, in batches of its own size.
 
     Raises:
         TrainingError: if a score is missing or not finite, or if all are equal.
     """
+    order = torch.arange(len(images))
+    if detector.transductive is not None:
+        batch_size = detector.transductive.batch_size
+        order = torch.randperm(len(images), generator=seeding.generator(torch.device("cpu"), seed, "score", "order"))
     parts: list[torch.Tensor] = []
+    done = 0
     with torch.inference_mode():
-        for start in range(0, len(images), batch_size):
-            indices = torch.arange(start, min(start + batch_size, len(images)), device=device)
+        for indices in torch.split(order.to(device), batch_size):
             parts.append(_checked(detector.score(images.batch(indices)), len(indices)))
+            done += len(indices)
             if progress is not None:
-                progress(start + len(indices), len(images))
-        scores: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
+                progress(done, len(images))
+        scores: NDArray[np.float64] = np.empty(len(images))
+        scores[order.numpy()] = torch.cat(parts).double().cpu().numpy()
     if not np.isfinite(scores).all():
         raise TrainingError(
             f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; the detector has diverged"

@@ -41,6 +41,24 @@ Stop = Callable[[], bool]
 
 
 @dataclass
+class _Losses:
+    """Sums of an epoch's losses, kept on the device. A loss need not come with every step (a GAN's generator rests)."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    """Images of the steps that gave each loss."""
+
+    def add(self, losses: Mapping[str, Tensor], images: int) -> None:
+        for name, loss in losses.items():
+            weighted = loss.detach() * images
+            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
+            self.counts[name] = self.counts.get(name, 0) + images
+
+    def means(self) -> dict[str, float]:
+        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+
+
+@dataclass
 class Training:
     """The settings and the record of one detector's training; ``run`` does it."""
 
@@ -162,27 +180,24 @@ class Training:
             self.listen(Moment(phase.name, epoch + 1, epochs, losses))
 
     def _run_epoch(self, phase: Phase, epoch: int, epochs: int, saved: dict[str, Any] | None) -> dict[str, float]:
-        """Mean of each loss over the epoch's images."""
+        """Mean of each loss over the images of the epoch's steps that gave it."""
         random = seeding.generator(self.device, self.seed, phase.name, epoch, "step")
         seeding.seed_global(self.seed, phase.name, epoch, "global")
-        sums: dict[str, Tensor] = {}
+        losses = _Losses()
         first = 0
         if saved is not None and saved["step"] > 0:
             first = saved["step"]
-            sums = {name: tensor.to(self.device) for name, tensor in saved["sums"].items()}
+            losses = _Losses({name: total.to(self.device) for name, total in saved["sums"].items()}, saved["counts"])
             random.set_state(saved["random"])
             seeding.restore_global(saved["global"], self.device)
         batches = list(self._batches(phase, epoch))
         for index in range(first, len(batches)):
             indices = batches[index]
-            losses = phase.step(Step(self.images.batch(indices), indices, index, epoch, random))
-            for name, loss in losses.items():
-                weighted = loss.detach() * len(indices)
-                sums[name] = sums[name] + weighted if name in sums else weighted
+            losses.add(phase.step(Step(self.images.batch(indices), indices, index, epoch, random)), len(indices))
             self.steps += 1
             self.presented += len(indices)
-            self._maybe_save(phase, epoch, epochs, index + 1, len(batches), sums, random)
-        return self._means(phase, epoch, sums, sum(len(batch) for batch in batches))
+            self._maybe_save(phase, epoch, epochs, index + 1, len(batches), losses, random)
+        return self._finite(phase, epoch, losses)
 
     def _batches(self, phase: Phase, epoch: int) -> Iterator[Tensor]:
         order = torch.randperm(
@@ -195,17 +210,22 @@ class Training:
         count = len(self.images) / self.batch_size
         return math.floor(count) if phase.drop_last else math.ceil(count)
 
-    def _means(self, phase: Phase, epoch: int, sums: Mapping[str, Tensor], images: int) -> dict[str, float]:
-        means = {name: float(total) / images for name, total in sums.items()}
+    def _finite(self, phase: Phase, epoch: int, losses: _Losses) -> dict[str, float]:
+        means = losses.means()
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
             last = {point.name: point.value for point in self.curves if point.phase == phase.name}
             words = ", ".join(f"{name} {last[name]:.6g}" if name in last else f"{name} (none yet)" for name in bad)
             raise TrainingError(
                 f"{', '.join(bad)} is not finite in phase {phase.name}, epoch {epoch + 1}; last finite values: {words}; "
-                f"the last checkpoint is kept in {self.checkpoint.path.parent}"
+                f"{self._what_is_kept()}"
             )
         return means
+
+    def _what_is_kept(self) -> str:
+        if not self.checkpoint.path.exists():
+            return f"no checkpoint had been due yet (one is every {CHECKPOINT_SECONDS:g} s)"
+        return f"the last checkpoint is kept in {self.checkpoint.path.parent}"
 
     def _maybe_save(
         self,
@@ -214,7 +234,7 @@ class Training:
         epochs: int,
         step: int,
         steps: int,
-        sums: Mapping[str, Tensor],
+        losses: _Losses,
         random: torch.Generator,
     ) -> None:
         """Save a checkpoint when one is due or a stop is asked for; not at the very end, where the run itself is stored."""
@@ -222,14 +242,15 @@ class Training:
         due = time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS
         if not (stopping or due):
             return
-        self._means(phase, epoch, sums, 1)  # never keep a state that has gone wrong
+        self._finite(phase, epoch, losses)  # never keep a state that has gone wrong
         self._count_time()
         self.checkpoint.save(
             {
                 "phase": phase.name,
                 "epoch": epoch,
                 "step": step,
-                "sums": {name: total.cpu() for name, total in sums.items()},
+                "sums": {name: total.cpu() for name, total in losses.sums.items()},
+                "counts": losses.counts,
                 "random": random.get_state(),
                 "global": seeding.global_state(self.device),
                 "modules": _modules_state(phase),

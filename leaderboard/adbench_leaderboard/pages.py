@@ -55,9 +55,9 @@ class Site:
         """Rules that see test labels, as stored with the runs or known to this adbench."""
         return frozenset(name for name, rule in RULES.items() if rule.oracle).union(*(run.oracles for run in self.runs))
 
-    def off_protocol(self, runs: Sequence[Run]) -> list[Run]:
-        """Those of the runs that changed a rule of their protocol."""
-        return [run for run in runs if not run.on_protocol]
+    def unranked(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of the runs that are compared with nothing."""
+        return [run for run in runs if run.unranked is not None]
 
 
 def pages(db: duckdb.DuckDBPyConnection | None, version: str) -> Iterator[Page]:
@@ -76,7 +76,7 @@ def pages(db: duckdb.DuckDBPyConnection | None, version: str) -> Iterator[Page]:
 
 
 def _index(environment: Environment, site: Site) -> Page:
-    return _page(environment, "index.html", "index.html", root="", off=site.off_protocol(site.runs))
+    return _page(environment, "index.html", "index.html", root="", unranked=site.unranked(site.runs))
 
 
 def _dataset(environment: Environment, site: Site, name: str) -> Page:
@@ -90,7 +90,7 @@ def _dataset(environment: Environment, site: Site, name: str) -> Page:
         states=sorted({dataset_key(run) for run in runs}),
         boards=[board for board in site.boards if board.on(name)],
         runs=runs,
-        off=site.off_protocol(runs),
+        unranked=site.unranked(runs),
     )
 
 
@@ -104,7 +104,7 @@ def _model(environment: Environment, site: Site, model: ModelKey, path: str) -> 
         card=newest(runs),
         boards=[board for board in site.boards if model in board.models],
         runs=runs,
-        off=site.off_protocol(runs),
+        unranked=site.unranked(runs),
         stages=list(dict.fromkeys(stage for run in runs for stage in run.mapping("timings"))),
     )
 

@@ -37,7 +37,8 @@ class Run:
     protocol_version: int
     fit_digest: str
     evaluation_digest: str
-    on_protocol: bool
+    unranked: str | None
+    """Why it is compared with nothing; None if it may be ranked."""
     split: int
     seed: int
     created: str

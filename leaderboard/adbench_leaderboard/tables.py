@@ -107,10 +107,10 @@ def newest(runs: Iterable[Run]) -> Run:
 
 
 def boards(runs: Iterable[Run]) -> list[Board]:
-    """One board a protocol, of on-protocol runs that represent their cell."""
+    """One board a protocol, of runs that may be ranked and represent their cell."""
     kept: dict[ProtocolKey, list[Run]] = {}
     for run in runs:
-        if run.on_protocol and run.newest:
+        if run.unranked is None and run.newest:
             kept.setdefault(protocol_key(run), []).append(run)
     return [_board(key, kept[key]) for key in sorted(kept)]
 

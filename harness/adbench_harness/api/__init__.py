@@ -15,7 +15,18 @@ from .errors import (
     WeightsError,
 )
 from .hookspecs import API_VERSION, hookimpl
-from .model import BuildContext, Detector, FitContext, FittedDetector, Images, ModelSpec, Phase, Step, TrainedDetector
+from .model import (
+    BuildContext,
+    Detector,
+    FitContext,
+    FittedDetector,
+    Images,
+    ModelSpec,
+    Phase,
+    Step,
+    TrainedDetector,
+    Transductive,
+)
 from .options import Json, Options, file_sha256
 from .protocol import EvaluationRules, FitRules, ProtocolSpec, Subset, hash_order
 
@@ -51,6 +62,7 @@ __all__ = [
     "Subset",
     "TrainedDetector",
     "TrainingError",
+    "Transductive",
     "UnknownNameError",
     "WeightsError",
     "file_sha256",

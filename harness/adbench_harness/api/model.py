@@ -84,6 +84,19 @@ class Phase:
     description: str = ""
 
 
+@dataclass(frozen=True)
+class Transductive:
+    """A published test procedure in which an image's score depends on its batch mates.
+
+    Test images are then scored in a seeded random order, in batches of the published size whatever the protocol's; the run
+    is marked and never ranked.
+    """
+
+    batch_size: int
+    reason: str
+    """What makes the score depend on the batch, in a few words; shown with every figure of the run."""
+
+
 class Detector(ABC):
     """An anomaly detector. Derive from TrainedDetector or FittedDetector."""
 
@@ -98,6 +111,25 @@ class Detector(ABC):
     @abstractmethod
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take over what ``state`` returned."""
+
+    def reconstruct(self, images: Tensor) -> Tensor | None:
+        """What the detector makes of the images, same shape, values in [0, 1]; None if it makes no image.
+
+        Called without autograd, for pictures that people look at; no figure depends on it.
+        """
+        return None
+
+    def anomaly_map(self, images: Tensor) -> Tensor | None:
+        """Where the images are abnormal, shape (B, H, W), not negative, higher = more; None if the detector can't tell.
+
+        Called with autograd off (``torch.enable_grad`` turns it on), for pictures that people look at.
+        """
+        return None
+
+    @property
+    def transductive(self) -> Transductive | None:
+        """None: a score depends on its image alone. Only a published test procedure that breaks this rule says so here."""
+        return None
 
     def provenance(self) -> dict[str, Json]:
         """Facts about what the detector was given from outside (pretrained weights and their hash); kept with the run."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from .options import home_option
+from .options import home_option, keep_weights_option
+
+if TYPE_CHECKING:
+    from ..retention import KeepWeights
 
 RUNS: Final[tuple[tuple[str, dict[str, str]], ...]] = (("pca", {}), ("multikd", {"teacher": "random", "epochs": "5"}))
 
@@ -21,8 +24,9 @@ RUNS: Final[tuple[tuple[str, dict[str, str]], ...]] = (("pca", {}), ("multikd", 
     show_default=True,
     help="Folder for the demo's runs and site.",
 )
+@keep_weights_option
 @home_option
-def demo(results_folder: Path, home: Path | None) -> None:
+def demo(results_folder: Path, keep_weights: KeepWeights, home: Path | None) -> None:
     """Run, store and publish on the embedded dataset: nothing to download, a few minutes on two cores.
 
     PCA, and Multi-KD with a teacher of random weights for 5 epochs, which is off-protocol and weak: it shows the way, not
@@ -37,7 +41,7 @@ def demo(results_folder: Path, home: Path | None) -> None:
 
     results = Results.at(results_folder)
     requests = [RunRequest(model, "phantom", DEFAULT_PROTOCOL, settings=settings) for model, settings in RUNS]
-    status = make_runs(requests, Home.at(home), results, fresh=False, quiet=False, as_json=False)
+    status = make_runs(requests, Home.at(home), results, fresh=False, keep_weights=keep_weights, quiet=False, as_json=False)
     click.echo()
     list_runs(results)
     index = build_site(results, results.root / "site")

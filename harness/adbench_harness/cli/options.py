@@ -13,6 +13,7 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 ALL = "all"
 MOST = 10_000
+KEEP_WEIGHTS = ("newest", "all", "none")
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -83,6 +84,17 @@ def results_option(command: CommandT) -> CommandT:
         "results_folder",
         type=click.Path(path_type=Path, file_okay=False),
         help="Runs and database [ADBENCH_RESULTS, else ./adbench-results].",
+    )(command)
+
+
+def keep_weights_option(command: CommandT) -> CommandT:
+    """``--keep-weights``."""
+    return click.option(
+        "--keep-weights",
+        type=click.Choice(KEEP_WEIGHTS),
+        default=KEEP_WEIGHTS[0],
+        show_default=True,
+        help="Whose weights stay, of the runs of one model and its options on one dataset, whatever split and seed.",
     )(command)
 
 

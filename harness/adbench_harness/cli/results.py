@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_option, results_option
+from .options import json_option, keep_weights_option, results_option
 
 if TYPE_CHECKING:
     import duckdb
 
     from ..home import Results
+    from ..retention import KeepWeights, Removable
 
 
 @click.group()
@@ -71,7 +72,7 @@ def list_runs(folder: Results, as_json: bool = False) -> None:
         [
             row.variant,
             row.dataset,
-            row.protocol if row.on_protocol else f"{row.protocol} (off)",
+            row.protocol if row.unranked is None else f"{row.protocol} (unranked)",
             str(row.split),
             str(row.seed),
             figure(row.roc_auc),
@@ -105,7 +106,7 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
     if as_json:
         print_json({**manifest, "metrics": [vars(metric) for metric in metrics]})
         return
-    print_facts(manifest)
+    print_facts({**manifest, "files": f"{len(manifest['files'])}, with their hashes in manifest.json"})
     click.echo()
     rows = [[f.task, NONE if f.rule == "none" else rule_words(f.rule), f.name, f"{f.value:.6g}"] for f in metrics]
     print_rows(["task", "rule", "figure", "value"], rows, right=["value"])
@@ -162,6 +163,66 @@ def rebuild_database(results_folder: Path | None) -> None:
     click.echo(f"{len(done.added)} runs in {folder.database}")
     if done.refused:
         raise SystemExit(1)
+
+
+@results.command("prune")
+@keep_weights_option
+@click.option("--examples", is_flag=True, help="Remove the example pictures of all runs as well.")
+@click.option("--checkpoints", is_flag=True, help="Remove checkpoints of unfinished runs as well; they start over then.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@results_option
+@json_option
+def prune(
+    keep_weights: KeepWeights,
+    examples: bool,
+    checkpoints: bool,
+    dry_run: bool,
+    results_folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Remove weights that newer ones replace, and what killed processes have left behind; no score, curve or manifest.
+
+    \b
+    Examples:
+      adbench results prune --dry-run
+      adbench results prune --keep-weights none --examples
+    """
+    from ..home import Results
+    from ..retention import removable
+    from .show import print_json, print_rows
+
+    folder = must_exist(Results.at(results_folder))
+    found = removable(folder, keep_weights, examples=examples, checkpoints=checkpoints)
+    gone, failed = (found, dict[Path, str]()) if dry_run else _remove(found)
+    freed = sum(item.bytes for item in gone)
+    if as_json:
+        refused = [{"path": path, "error": reason} for path, reason in failed.items()]
+        print_json({"dry_run": dry_run, "bytes": freed, "items": [vars(item) for item in gone], "failed": refused})
+    elif gone:
+        rows = [[item.kind, item.run_id, f"{item.bytes:,}", item.path] for item in gone]
+        print_rows(["what", "run", "bytes", "path"], rows, right=["bytes"])
+        click.echo(f"{'would free' if dry_run else 'freed'} {freed:,} bytes")
+    elif not failed:
+        click.echo(f"nothing to remove in {folder.root}")
+    for path, reason in failed.items():
+        click.echo(f"adbench: error: cannot remove {path}: {reason}", err=True)
+    if failed:
+        raise SystemExit(1)
+
+
+def _remove(found: list[Removable]) -> tuple[list[Removable], dict[Path, str]]:
+    """What was removed, and what could not be and why; what had gone already is neither."""
+    from ..retention import remove
+
+    gone: list[Removable] = []
+    failed: dict[Path, str] = {}
+    for item in found:
+        try:
+            if remove(item):
+                gone.append(item)
+        except OSError as error:
+            failed[item.path] = error.strerror or str(error)
+    return gone, failed
 
 
 def must_exist(folder: Results) -> Results:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .options import Device, Numbers, Setting, home_option, json_option, results_option
+from .options import Device, Numbers, Setting, home_option, json_option, keep_weights_option, results_option
+
+if TYPE_CHECKING:
+    from ..retention import KeepWeights
 
 DEFAULT_PROTOCOL = "esmaeili2023"
 
@@ -20,6 +24,7 @@ DEFAULT_PROTOCOL = "esmaeili2023"
 @click.option("--device", type=Device(), default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--set", "settings", type=Setting(), multiple=True, help="A model option, or a protocol field (then off-protocol).")
 @click.option("--fresh", is_flag=True, help="Start over instead of going on from a checkpoint.")
+@keep_weights_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @home_option
 @results_option
@@ -33,6 +38,7 @@ def run(
     device: str,
     settings: tuple[tuple[str, str], ...],
     fresh: bool,
+    keep_weights: KeepWeights,
     quiet: bool,
     home: Path | None,
     results_folder: Path | None,
@@ -61,5 +67,13 @@ def run(
         for split in chosen_splits
         for seed in chosen_seeds
     ]
-    status = make_runs(requests, Home.at(home), Results.at(results_folder), fresh=fresh, quiet=quiet or as_json, as_json=as_json)
+    status = make_runs(
+        requests,
+        Home.at(home),
+        Results.at(results_folder),
+        fresh=fresh,
+        keep_weights=keep_weights,
+        quiet=quiet or as_json,
+        as_json=as_json,
+    )
     raise SystemExit(status)

@@ -17,13 +17,23 @@ from ..metrics.evaluation import NO_RULE, Figure
 from ..metrics.thresholds import RULES, TRIVIAL
 from ..plan import RunRequest
 from ..result import read_scores
+from ..retention import KeepWeights
 from ..runner import Conditions, Outcome
 from ..store.ingest import figures, ingest
 from .progress import RunProgress
 from .show import figure, print_json, print_rows
 
 
-def make_runs(requests: list[RunRequest], home: Home, results: Results, *, fresh: bool, quiet: bool, as_json: bool) -> int:
+def make_runs(
+    requests: list[RunRequest],
+    home: Home,
+    results: Results,
+    *,
+    fresh: bool,
+    keep_weights: KeepWeights,
+    quiet: bool,
+    as_json: bool,
+) -> int:
     """Make runs one after another, take each into the database, print what came out; the exit status.
 
     Raises:
@@ -32,13 +42,15 @@ def make_runs(requests: list[RunRequest], home: Home, results: Results, *, fresh
     progress = RunProgress(quiet)
     attempts: list[Attempt] = []
     with progress, _stop_on_signal() as stop:
-        conditions = Conditions(home, results, fresh, progress, stop.asked)
+        conditions = Conditions(home, results, fresh, keep_weights, progress, stop.asked)
         for attempt in execute(_announced(requests, progress), conditions):
             progress.stop()
             if attempt.error is not None and len(requests) == 1:
                 raise attempt.error
             attempts.append(attempt)
             _take_in(attempt, conditions)
+            for warning in attempt.outcome.warnings if attempt.outcome is not None else ():
+                click.echo(f"adbench: warning: {warning}", err=True)
             if not as_json:
                 _print(attempt)
     if as_json:
@@ -110,10 +122,8 @@ def _print_outcome(outcome: Outcome) -> None:
     found = figures(manifest, read_scores(outcome.folder))
     columns = ["task", "threshold rule", "sens.", "spec.", "prec.", "F1", "ROC AUC", "PR AUC", "normal", "abnormal"]
     print_rows(columns, _figure_rows(found), title=f"{manifest.variant} on {manifest.cell.dataset}", right=columns[2:])
-    overrides = manifest.protocol["overrides"]
-    if isinstance(overrides, dict) and overrides:
-        changed = ", ".join(f"{name}={value}" for name, value in overrides.items())
-        click.echo(f"off-protocol ({changed}): stored and shown, never ranked")
+    if manifest.unranked is not None:
+        click.echo(f"stored and shown, never ranked ({manifest.unranked})")
     if outcome.already_done:
         click.echo(f"already done {manifest.created}, nothing to do: {outcome.folder}")
     else:
@@ -149,6 +159,7 @@ def _plain(attempt: Attempt) -> dict[str, Any]:
         "run_id": outcome.manifest.run_id,
         "already_done": outcome.already_done,
         "folder": str(outcome.folder),
-        "on_protocol": outcome.manifest.on_protocol,
+        "unranked": outcome.manifest.unranked,
+        "warnings": list(outcome.warnings),
         "metrics": [vars(f) for f in figures(outcome.manifest, read_scores(outcome.folder))],
     }

@@ -146,7 +146,6 @@ def _run_row(manifest: Manifest) -> list[object]:
         protocol["version"],
         cell.fit_digest,
         protocol["evaluation_digest"],
-        manifest.on_protocol,
         cell.split,
         cell.seed,
         manifest.created.removesuffix("Z"),
@@ -154,4 +153,5 @@ def _run_row(manifest: Manifest) -> list[object]:
         sum(manifest.timings.values()),
         manifest.model["parameters"],
         manifest.model_dump_json(),
+        manifest.unranked,
     ]

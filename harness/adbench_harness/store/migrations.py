@@ -41,7 +41,14 @@ def m001_initial(db: duckdb.DuckDBPyConnection) -> None:
     db.execute("create table task (run_id varchar not null, task varchar not null, subtype varchar not null)")
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial,)
+def m002_unranked(db: duckdb.DuckDBPyConnection) -> None:
+    """Why a run is never ranked: off protocol, or transductive. Null where it may be."""
+    db.execute("alter table run add column unranked varchar")
+    db.execute("update run set unranked = 'off protocol' where not on_protocol")
+    db.execute("alter table run drop column on_protocol")
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial, m002_unranked)
 
 
 def migrate(db: duckdb.DuckDBPyConnection) -> None:

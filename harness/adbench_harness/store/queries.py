@@ -20,7 +20,8 @@ class RunRow:
     variant: str
     dataset: str
     protocol: str
-    on_protocol: bool
+    unranked: str | None
+    """Why it is compared with nothing; None if it may be ranked."""
     split: int
     seed: int
     created: str
@@ -33,9 +34,9 @@ class RunRow:
 def run_rows(db: duckdb.DuckDBPyConnection) -> list[RunRow]:
     """Every run, by dataset, protocol, model, split and seed."""
     found = db.execute("""
-        select run_id, variant, dataset, protocol, on_protocol, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device,
+        select run_id, variant, dataset, protocol, unranked, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device,
                (select any_value(value) from metric m where m.run_id = run.run_id and task = 'all' and name = 'roc_auc')
-        from run order by dataset, protocol, on_protocol desc, variant, split, seed, created""").fetchall()
+        from run order by dataset, protocol, unranked is not null, variant, split, seed, created""").fetchall()
     rates: dict[str, dict[str, tuple[float | None, float | None]]] = {}
     for run_id, rule, sensitivity, specificity in db.execute("""
         select run_id, rule, max(value) filter (name = 'sensitivity'), max(value) filter (name = 'specificity')

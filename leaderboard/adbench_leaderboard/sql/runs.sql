@@ -1,9 +1,9 @@
 -- Every run, and whether it is the newest of its cell: the same model, options, data, fit rules, split and seed.
 select
     run_id, model, variant, options, dataset, fingerprint, protocol, protocol_version, fit_digest, evaluation_digest,
-    on_protocol, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device, seconds, parameters, manifest,
+    unranked, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device, seconds, parameters, manifest,
     row_number() over (
-        partition by model, options, dataset, fingerprint, protocol, fit_digest, on_protocol, split, seed
+        partition by model, options, dataset, fingerprint, protocol, fit_digest, unranked, split, seed
         order by created desc, run_id desc
     ) = 1
 from run

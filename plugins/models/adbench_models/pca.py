@@ -60,9 +60,16 @@ class PCADetector(FittedDetector):
 
     def score(self, images: Tensor) -> Tensor:
         """Mean squared residual, shape (B,)."""
-        centred = self._pixels(images) - self.mean
-        residual = centred - (centred @ self.components.T) @ self.components
-        return residual.square().mean(dim=1)
+        return self._residual(images).square().mean(dim=1)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Gray images from the components, enlarged again; the same gray in each channel."""
+        rebuilt = self._pixels(images) - self._residual(images)
+        return self._enlarged(rebuilt, images).clamp(0, 1).expand_as(images)
+
+    def anomaly_map(self, images: Tensor) -> Tensor:
+        """Squared residual of each pixel of the grid, enlarged; the score is its mean before that."""
+        return self._enlarged(self._residual(images).square(), images)[:, 0]
 
     def state(self) -> dict[str, Tensor]:
         """Mean and components."""
@@ -72,6 +79,16 @@ class PCADetector(FittedDetector):
         """Take over mean and components."""
         self.mean = state["mean"].to(self.mean)
         self.components = state["components"].to(self.components)
+
+    def _residual(self, images: Tensor) -> Tensor:
+        """What the components leave over, shape (B, grid * grid)."""
+        centred = self._pixels(images) - self.mean
+        return centred - (centred @ self.components.T) @ self.components
+
+    def _enlarged(self, pixels: Tensor, images: Tensor) -> Tensor:
+        """Pixels of the grid at the images' size, shape (B, 1, H, W)."""
+        grid = pixels.reshape(-1, 1, self.grid, self.grid)
+        return F.interpolate(grid, size=images.shape[2:], mode="bilinear", align_corners=False)
 
     def _pixels(self, images: Tensor) -> Tensor:
         """Gray pixels of the grid, shape (B, grid * grid)."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +16,31 @@ from safetensors.torch import load_file
 from adbench_harness import result
 from adbench_harness.api import StoreError
 from adbench_harness.home import Results
-from adbench_harness.result import CurvePoint, Manifest, Scores, find_run, read_manifest, read_scores, run_folders, write_run
+from adbench_harness.result import (
+    CurvePoint,
+    Example,
+    Examples,
+    Manifest,
+    Scores,
+    check_files,
+    find_run,
+    read_manifest,
+    read_scores,
+    run_folders,
+    unfinished_folders,
+    write_run,
+)
 
 MakeManifest = Callable[..., Manifest]
+PICTURES = Examples(
+    [
+        Example(
+            image="a1", label=1, subtype="spot", score=0.35, files={"input": "00-input.png", "map": "00-map.png"}, map_white=2.5
+        ),
+        Example(image="n1", label=0, subtype="normal", score=0.1, files={"input": "01-input.png"}),
+    ],
+    {"00-input.png": b"input", "00-map.png": b"map", "01-input.png": b"other"},
+)
 
 
 def test_a_run_comes_back_as_it_was_written(results: Results, make_manifest: MakeManifest, scores: Scores) -> None:
@@ -81,6 +106,133 @@ def test_weights_may_be_removed_later(results: Results, make_manifest: MakeManif
     folder = write_run(results.runs, make_manifest(), scores, [], {"w": torch.ones(2)})
     (folder / "weights.safetensors").unlink()
     assert find_run(results.runs, make_manifest().run_id) is not None
+
+
+def test_examples_lie_in_a_folder_of_their_own_and_are_known_by_hash(
+    results: Results, make_manifest: MakeManifest, scores: Scores
+) -> None:
+    folder = write_run(results.runs, make_manifest(), scores, [], None, PICTURES)
+    assert sorted(path.name for path in (folder / "examples").iterdir()) == [
+        "00-input.png",
+        "00-map.png",
+        "01-input.png",
+        "examples.json",
+    ]
+    assert json.loads((folder / "examples" / "examples.json").read_text()) == [
+        {
+            "image": "a1",
+            "label": 1,
+            "subtype": "spot",
+            "score": 0.35,
+            "files": {"input": "00-input.png", "map": "00-map.png"},
+            "map_white": 2.5,
+        },
+        {"image": "n1", "label": 0, "subtype": "normal", "score": 0.1, "files": {"input": "01-input.png"}},
+    ]
+    files = read_manifest(folder).files
+    assert files["examples/00-map.png"] == hashlib.sha256(b"map").hexdigest()
+    assert {name for name in files if name.startswith("examples/")} == {
+        "examples/00-input.png",
+        "examples/00-map.png",
+        "examples/01-input.png",
+        "examples/examples.json",
+    }
+    assert find_run(results.runs, make_manifest().run_id) is not None
+
+
+def test_an_altered_picture_makes_a_run_doubtful_and_a_removed_one_does_not(
+    results: Results, make_manifest: MakeManifest, scores: Scores
+) -> None:
+    folder = write_run(results.runs, make_manifest(), scores, [], None, PICTURES)
+    (folder / "examples" / "00-map.png").write_bytes(b"another")
+    with pytest.raises(StoreError, match=r"00-map\.png is not the file that the run wrote"):
+        check_files(folder, read_manifest(folder))
+    (folder / "examples" / "00-map.png").unlink()
+    check_files(folder, read_manifest(folder))
+    for path in (folder / "examples").iterdir():
+        path.unlink()
+    (folder / "examples").rmdir()
+    check_files(folder, read_manifest(folder))
+    (folder / "curves.parquet").unlink()
+    with pytest.raises(StoreError, match=r"curves\.parquet is missing"):
+        check_files(folder, read_manifest(folder))
+
+
+def test_everything_is_synced_before_the_manifest_is_written(
+    results: Results, make_manifest: MakeManifest, scores: Scores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, bool]] = []
+
+    def sync(path: Path) -> None:
+        folder = next(parent for parent in (path, *path.parents) if parent.name.endswith(".tmp") or parent == results.runs)
+        synced.append((path.relative_to(folder).as_posix(), (folder / "manifest.json").exists()))
+
+    monkeypatch.setattr(result, "_sync", sync)
+    write_run(results.runs, make_manifest(), scores, [], {"w": torch.ones(2)}, PICTURES)
+    assert synced.pop() == (".", False)  # the folder of all runs, once this one is in place
+    assert {name for name, with_manifest in synced if not with_manifest} == {
+        "scores.parquet",
+        "curves.parquet",
+        "weights.safetensors",
+        "examples",
+        "examples/00-input.png",
+        "examples/00-map.png",
+        "examples/01-input.png",
+        "examples/examples.json",
+    }
+    assert [name for name, with_manifest in synced if with_manifest] == ["manifest.json", "."]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "examples/../../x", "/etc/passwd", "..\\x", "C:x", "examples//x", "./x", "examples/..", "x\0", ""],
+)
+def test_a_name_that_leads_out_of_the_folder_is_refused(results: Results, make_run: Any, name: str) -> None:
+    folder = results.runs / make_run().run_id
+    (results.runs / "x").write_bytes(b"")
+    manifest = read_manifest(folder)
+    strange = manifest.model_copy(update={"files": {name: hashlib.sha256(b"").hexdigest()}})
+    with pytest.raises(StoreError, match="names a file outside its folder"):
+        check_files(folder, strange)
+
+
+@pytest.mark.parametrize("linked", ["weights.safetensors", "examples"])
+def test_a_link_is_refused_wherever_it_leads(
+    results: Results, make_manifest: MakeManifest, scores: Scores, tmp_path: Path, linked: str
+) -> None:
+    folder = write_run(results.runs, make_manifest(), scores, [], {"w": torch.ones(2)}, PICTURES)
+    (folder / linked).rename(tmp_path / linked)
+    (folder / linked).symlink_to(tmp_path / linked)
+    with pytest.raises(StoreError, match=r"is a link; put the file itself there"):
+        check_files(folder, read_manifest(folder))
+
+
+def test_what_a_killed_process_leaves_is_found_by_its_name(results: Results, make_run: Any) -> None:
+    make_run()
+    for name in (".a.b-1.77.tmp", ".a.replaced.78", ".hidden", "a.79.tmp", ".a.tmp"):
+        (results.runs / name).mkdir()
+    found = [(path.name, run_id, process) for path, run_id, process in unfinished_folders(results.runs)]
+    assert found == [(".a.b-1.77.tmp", "a.b-1", 77), (".a.replaced.78", "a", 78)]
+    assert list(unfinished_folders(results.running)) == []
+
+
+def test_the_names_of_unfinished_folders_are_those_that_writing_gives(
+    results: Results, make_manifest: MakeManifest, scores: Scores, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run()
+    seen: list[list[tuple[str, int]]] = []
+    rename = Path.rename
+
+    def watched(path: Path, target: Path) -> Path:
+        moved = rename(path, target)
+        seen.append([(run_id, process) for _, run_id, process in unfinished_folders(results.runs)])
+        return moved
+
+    monkeypatch.setattr(Path, "rename", watched)
+    make_run()
+    mine = (make_manifest().run_id, os.getpid())
+    assert seen == [[mine, mine], [mine]]
+    assert list(unfinished_folders(results.runs)) == []
 
 
 def test_manifests_of_another_time_or_kind_are_told(results: Results, make_run: Any) -> None:

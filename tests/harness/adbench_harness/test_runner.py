@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -9,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor
 
 from adbench_harness import training
-from adbench_harness.api import AdbenchError, InterruptedRunError, OptionError, PluginError, Subset, TrainingError
+from adbench_harness.api import AdbenchError, DataError, InterruptedRunError, OptionError, PluginError, Subset, TrainingError
+from adbench_harness.data.prepare import prepare
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
 from adbench_harness.result import read_manifest, read_scores
+from adbench_harness.retention import KeepWeights, Removable
 from adbench_harness.runner import Conditions, run_one
 from adbench_harness.store.ingest import figures
 
@@ -44,8 +50,10 @@ def test_a_run_of_a_third_party_s_detector_on_its_dataset_under_its_protocol(tin
         "resumed": 0,
     }
     assert manifest.dataset["counts"] == {"train_normal": 20, "test_normal": 20, "test_abnormal": 20}
-    assert set(manifest.timings) == {"prepare", "train", "score"}
-    assert manifest.on_protocol
+    assert set(manifest.timings) == {"prepare", "train", "score", "examples"}
+    assert not (outcome.folder / "examples").exists()  # it makes neither reconstruction nor map
+    assert outcome.warnings == ()
+    assert manifest.unranked is None
     scores = read_scores(outcome.folder)
     assert len(scores.image) == 40
     assert scores.group[0] == f"g{int(scores.image[0]) // 2}"
@@ -57,6 +65,94 @@ def test_a_run_of_a_third_party_s_detector_on_its_dataset_under_its_protocol(tin
         "decoder.bias",
     }
     assert list(conditions.results.running.rglob("checkpoint*")) == []
+
+
+def rebuild(detector: object, images: Tensor) -> Tensor:
+    return 1 - images
+
+
+def test_pictures_of_the_same_test_images_whatever_the_seed(
+    tiny: Path, conditions: Conditions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(TINY, conditions.home)
+    monkeypatch.setattr(made.model.spec.build, "reconstruct", rebuild)
+    outcomes = [run_one(plan(replace(TINY, seed=seed), conditions.home), conditions) for seed in (0, 1)]
+    listed = [json.loads((outcome.folder / "examples" / "examples.json").read_text()) for outcome in outcomes]
+    assert [example["image"] for example in listed[0]] == [example["image"] for example in listed[1]]
+    assert [example["label"] for example in listed[0]] == [0] * 8 + [1] * 8
+    for outcome, examples in zip(outcomes, listed, strict=True):
+        scores = read_scores(outcome.folder)
+        assert {e["image"]: e["score"] for e in examples}.items() <= dict(zip(scores.image, scores.score, strict=True)).items()
+        assert {"examples/00-input.png", "examples/15-reconstruction.png"} <= set(outcome.manifest.files)
+        assert outcome.warnings == ()
+    made_of = prepare(made.listing, made.samples("train", "held_out", "test"), made.protocol.fit, conditions.home)
+    for number, example in enumerate(listed[0]):
+        pixels = made_of.pixels[made_of.rows[example["image"]]][:, :, 0]
+        folder = outcomes[0].folder / "examples"
+        np.testing.assert_array_equal(np.asarray(Image.open(folder / f"{number:02}-input.png")), pixels)
+        np.testing.assert_array_equal(np.asarray(Image.open(folder / f"{number:02}-reconstruction.png")), 255 - pixels)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("shapes do not match"), "model adbench-tiny:tiny-autoencoder failed while examples were drawn: ValueError"),
+        (torch.OutOfMemoryError("8 GiB"), "out of memory at batch size 8"),
+        (DataError("no atlas"), "no atlas"),
+        (None, "the detector's anomaly map must be a tensor of shape"),
+    ],
+)
+def test_a_detector_that_fails_to_draw_keeps_its_run_and_it_is_said(
+    tiny: Path, conditions: Conditions, monkeypatch: pytest.MonkeyPatch, error: Exception | None, message: str
+) -> None:
+    def broken(detector: object, images: Tensor) -> Tensor:
+        if error is not None:
+            raise error
+        return images
+
+    made = plan(TINY, conditions.home)
+    with monkeypatch.context() as patch:
+        patch.setattr(made.model.spec.build, "reconstruct", rebuild)
+        patch.setattr(made.model.spec.build, "anomaly_map", broken)
+        outcome = run_one(made, conditions)
+    (warning,) = outcome.warnings
+    assert warning.startswith(f"{made.run_id} is stored without example pictures: {message}")
+    assert not (outcome.folder / "examples").exists()
+    assert (outcome.folder / "weights.safetensors").exists()
+    assert run_one(made, conditions).already_done
+    assert list(conditions.results.running.rglob("checkpoint*")) == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"), [("newest", [False, False, True]), ("all", [True, True, True]), ("none", [False, False, False])]
+)
+def test_weights_are_kept_by_the_rule_and_are_no_part_of_the_identity(
+    tiny: Path, conditions: Conditions, keep: KeepWeights, kept: list[bool]
+) -> None:
+    other = run_one(plan(replace(TINY, settings={"width": "4"}), conditions.home), conditions)
+    plans = [plan(replace(TINY, split=split, seed=seed), conditions.home) for split, seed in ((0, 0), (0, 1), (1, 0))]
+    plans.sort(key=lambda made: made.run_id)  # runs of one second are told apart by their ids
+    outcomes = [run_one(made, replace(conditions, keep_weights=keep)) for made in plans]
+    assert [(outcome.folder / "weights.safetensors").exists() for outcome in outcomes] == kept
+    assert ["weights.safetensors" in outcome.manifest.files for outcome in outcomes] == [keep != "none"] * 3
+    assert [outcome.folder.name for outcome in outcomes] == [made.run_id for made in plans]
+    assert (other.folder / "weights.safetensors").exists()
+    assert all(run_one(made, conditions).already_done for made in plans)
+
+
+def test_old_weights_that_cannot_be_removed_are_a_warning(
+    tiny: Path, conditions: Conditions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sorted((plan(replace(TINY, seed=seed), conditions.home) for seed in (0, 1)), key=lambda made: made.run_id)
+    run_one(first, conditions)
+
+    def refuse(item: Removable) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("adbench_harness.runner.remove", refuse)
+    (warning,) = run_one(second, conditions).warnings
+    weights = conditions.results.runs / first.run_id / "weights.safetensors"
+    assert warning == f"cannot remove {weights}, which newer weights replace: Permission denied"
 
 
 def test_a_run_that_is_done_is_found_and_nothing_changes(tiny: Path, conditions: Conditions) -> None:
@@ -86,7 +182,7 @@ def test_what_changes_scores_changes_the_run_and_what_does_not_does_not(tiny: Pa
 def test_an_overridden_protocol_field_makes_the_run_off_protocol(tiny: Path, conditions: Conditions) -> None:
     outcome = run_one(plan(replace(TINY, settings={"epochs": "2", "width": "4"}), conditions.home), conditions)
     assert outcome.manifest.protocol["overrides"] == {"epochs": "2"}
-    assert not outcome.manifest.on_protocol
+    assert outcome.manifest.unranked == "off protocol: epochs=2"
     assert outcome.manifest.variant == "tiny-autoencoder (width=4)"
     assert outcome.manifest.command.endswith("--seed 0 --set epochs=2 --set width=4")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adbench_harness.api import FitContext, FittedDetector, Images, TrainingError
+from adbench_harness.api import FitContext, FittedDetector, Images, TrainingError, Transductive
 from adbench_harness.scoring import score_images
 
 CPU = torch.device("cpu")
@@ -44,6 +44,26 @@ def test_scores_come_in_the_images_order_as_float64() -> None:
     np.testing.assert_array_equal(scores, np.arange(7.0))
     assert scores.dtype == np.float64
     assert seen == [(3, 7), (6, 7), (7, 7)]
+
+
+class Neighbourly(Scorer):
+    """Its score says which images it was batched with: a bit for each."""
+
+    transductive = Transductive(2, "the batch's sum")
+
+    def __init__(self) -> None:
+        super().__init__(lambda x: x.mean(dim=(1, 2, 3)) + 10 * (2 ** x.mean(dim=(1, 2, 3))).sum())
+
+
+def test_a_transductive_detector_gets_its_own_batches_in_a_seeded_order() -> None:
+    first, again, other = (score_images(Neighbourly(), Ramp(), 7, CPU, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    np.testing.assert_array_equal(first % 10, np.arange(7), "each score stands at its image's place")
+    batches = (first // 10).astype(int)
+    assert sorted(bits.bit_count() for bits in set(batches.tolist())) == [1, 2, 2, 2]
+    assert sum(set(batches.tolist())) == 2**7 - 1
+    assert set(batches.tolist()) != {0b11, 0b1100, 0b110000, 0b1000000}, "not in the order of the images"
 
 
 def test_no_gradient_is_kept() -> None:

@@ -97,6 +97,46 @@ def make(tmp_path: Path) -> Make:
     return made
 
 
+class Seldom(TrainedDetector):
+    """Its second loss comes with every other step only, as a GAN's generator loss does."""
+
+    layer = torch.nn.Linear(1, 1)
+
+    def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
+        def step(batch: Step) -> Mapping[str, Tensor]:
+            losses = {"always": torch.tensor(1.0 + batch.index)}
+            return losses if batch.index % 2 else losses | {"seldom": torch.tensor(10.0 + batch.index)}
+
+        yield Phase("p", {"l": self.layer}, {"o": torch.optim.SGD(self.layer.parameters(), lr=0.0)}, 1, step)
+
+    def score(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(1, 2, 3))
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load(self, state: Mapping[str, Tensor]) -> None: ...
+
+
+def test_a_loss_that_comes_with_some_steps_is_averaged_over_their_images(make: Make) -> None:
+    done = make()  # batches of 4, 4 and 2
+    done.run(Seldom())
+    assert {point.name: point.value for point in done.curves} == {
+        "always": pytest.approx((1 * 4 + 2 * 4 + 3 * 2) / 10),
+        "seldom": pytest.approx((10 * 4 + 12 * 2) / 6),
+    }
+
+
+def test_it_is_averaged_alike_when_the_epoch_was_interrupted(make: Make) -> None:
+    asked = iter(range(10))
+    with pytest.raises(InterruptedRunError):
+        make(stop=lambda: next(asked) == 1).run(Seldom())
+    again = make()
+    again.run(Seldom())
+    assert again.resumed == 1
+    assert {point.name: point.value for point in again.curves} == {"always": pytest.approx(1.8), "seldom": pytest.approx(64 / 6)}
+
+
 def test_every_epoch_presents_every_image_once_in_an_order_of_its_own(make: Make) -> None:
     detector = Recorder()
     done = make()
@@ -369,13 +409,13 @@ def test_an_epoch_reads_nothing_back_from_the_gpu(make: Make, monkeypatch: pytes
 
     run = make(images=OnGpu(), device=device)
     phase = Phase("p", {"l": layer}, {"o": optimiser}, 1, step)
-    real_means = run._means
+    real_finite = run._finite
 
-    def means(*words: Any) -> dict[str, float]:
+    def finite(phase: Phase, epoch: int, losses: Any) -> dict[str, float]:
         torch.cuda.set_sync_debug_mode("default")  # the epoch is over; now values are read
-        return real_means(*words)
+        return real_finite(phase, epoch, losses)
 
-    monkeypatch.setattr(run, "_means", means)
+    monkeypatch.setattr(run, "_finite", finite)
     batches = list(run._batches(phase, 0))
     monkeypatch.setattr(run, "_batches", lambda *_: iter(batches))
     torch.cuda.set_sync_debug_mode("error")

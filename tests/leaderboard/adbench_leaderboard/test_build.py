@@ -52,12 +52,12 @@ def test_what_was_not_run_is_shown_as_missing(store: Results, tmp_path: Path, re
     assert board.rows[place + 1][:2] == ["best F1 oracle", "no run"]
 
 
-def test_off_protocol_runs_stand_apart(store: Results, tmp_path: Path, read: Read) -> None:
+def test_unranked_runs_stand_apart(store: Results, tmp_path: Path, read: Read) -> None:
     board, off = read(build(store.database, tmp_path / "site")).tables
     assert not [row for row in board.rows if "kd" in row]
-    assert off.caption == "Runs off protocol"
+    assert off.caption == "Unranked runs"
     assert len(off.rows) == 3
-    assert off.rows[2][:4] == ["kd-off-1 off protocol", "kd", "phantom", "epochs=2"]
+    assert off.rows[2][:4] == ["kd-off-1 unranked", "kd", "phantom", "off protocol: epochs=2"]
 
 
 def test_different_fit_digests_never_share_a_table(results: Results, make_run: MakeRun, render: Render, read: Read) -> None:

@@ -96,7 +96,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_so(tiny: Path, tmp_path: Path, numbe
 def test_several_seeds_and_splits_in_one_command(tiny: Path, adbench: Adbench) -> None:
     made = json.loads(done(adbench("run", *TINY, "--seed", "all", "--split", "0,1", "--set", "epochs=1", "--json")))
     assert len({run["run_id"] for run in made}) == 4
-    assert not any(run["on_protocol"] for run in made)
+    assert {run["unranked"] for run in made} == {"off protocol: epochs=1"}
     cells = json.loads(done(adbench("results", "sql", "select split, seed from run order by all", "--json")))
     assert [(cell["split"], cell["seed"]) for cell in cells] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
@@ -142,7 +142,7 @@ def test_of_several_runs_one_that_fails_is_said_and_the_others_go_on(tiny: Path,
         (["datasets", "import", "phantom", "."], 1, "ships with adbench; there is nothing to import"),
         (["datasets", "path", "mias"], 1, "adbench datasets import mias PATH"),
         (["datasets", "split", "phantom", "--split", "9"], 2, "has no split 9"),
-        (["models", "show", "zzz"], 2, "there is: multikd, pca"),
+        (["models", "show", "zzz"], 2, "there is: f-anogan, ganomaly, multikd, pca"),
         (["frobnicate"], 2, "No such command 'frobnicate'"),
     ],
 )
@@ -171,7 +171,10 @@ def test_a_query_that_is_wrong_or_would_write_is_refused(tiny: Path, adbench: Ad
 
 
 def test_what_is_installed_is_listed(tiny: Path, adbench: Adbench) -> None:
-    for noun, names in (("models", {"multikd", "pca", "tiny-autoencoder"}), ("protocols", {"esmaeili2023", "tiny-protocol"})):
+    for noun, names in (
+        ("models", {"f-anogan", "ganomaly", "multikd", "pca", "tiny-autoencoder"}),
+        ("protocols", {"esmaeili2023", "tiny-protocol"}),
+    ):
         rows = json.loads(done(adbench(noun, "list", "--json")))
         assert {row["name"] for row in rows} == names
     rows = json.loads(done(adbench("datasets", "list", "--json")))

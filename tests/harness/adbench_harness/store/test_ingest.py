@@ -217,6 +217,20 @@ def test_migrations_are_numbered_and_applied_once(tmp_path: Path) -> None:
     assert all(step.__name__.startswith(f"m{number:03}_") for number, step in enumerate(migrations.MIGRATIONS, 1))
 
 
+def test_a_database_that_knew_only_off_protocol_learns_why_a_run_is_unranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    db = duckdb.connect()
+    with monkeypatch.context() as past:
+        past.setattr(migrations, "MIGRATIONS", (migrations.m001_initial,))
+        migrations.migrate(db)
+    for run_id, on_protocol in (("on", True), ("off", False)):
+        db.execute(
+            "insert into run values (?, 'm', 'm', '{}', 'd', 'f', 'p', 1, 'x', 'y', ?, 0, 0, now()::timestamp, 'cpu', 1, 1, '{}')",
+            [run_id, on_protocol],
+        )
+    migrations.migrate(db)
+    assert db.execute("select run_id, unranked from run order by run_id").fetchall() == [("off", "off protocol"), ("on", None)]
+
+
 def test_a_migration_that_fails_leaves_nothing_and_a_newer_schema_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def m002_fails(db: duckdb.DuckDBPyConnection) -> None:
         db.execute("create table half (x int)")

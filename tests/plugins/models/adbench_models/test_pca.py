@@ -75,6 +75,34 @@ def test_a_score_does_not_depend_on_the_batch_and_survives_saving(make_context: 
     assert torch.equal(other.score(images), together)
 
 
+def test_pictures_are_gray_and_show_what_the_components_leave_over(make_context: MakeContext) -> None:
+    made, _ = fitted(make_context(image_size=16))
+    images = Plane().batch(torch.arange(4))
+    gray = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(made.reconstruct(images), gray, rtol=0, atol=1e-4)
+    assert made.anomaly_map(images).max() < 1e-6
+    odd = images.clone()
+    odd[:, :, 3, 4] += 0.5
+    where = made.anomaly_map(odd)
+    assert where.shape == (4, 16, 16)
+    assert (where.flatten(1).argmax(dim=1) == 3 * 16 + 4).all()
+    assert (where >= 0).all()
+    torch.testing.assert_close(where.mean(dim=(1, 2)), made.score(odd))
+    torch.testing.assert_close(made.reconstruct(odd)[:, 0], gray[:, 0], rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_have_the_images_size_and_channels_and_stay_in_range(make_context: MakeContext, channels: int) -> None:
+    made, _ = fitted(make_context(image_size=40))
+    images = 2 * torch.rand(2, channels, 40, 40)
+    assert made.reconstruct(images).shape == images.shape
+    assert made.anomaly_map(images).shape == (2, 40, 40)
+    assert (made.reconstruct(images) >= 0).all()
+    assert (made.reconstruct(images) <= 1).all()
+    bright = torch.full((1, channels, 40, 40), 9.0)
+    assert made.reconstruct(bright).max() == 1
+
+
 def test_gray_images_score_as_their_three_equal_channels(make_context: MakeContext) -> None:
     made, _ = fitted(make_context(image_size=16))
     gray = torch.rand(2, 1, 16, 16)

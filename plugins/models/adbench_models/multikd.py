@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 import torch
 from pydantic import Field, field_validator
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every reader of PyTorch code expects
 
@@ -33,6 +34,7 @@ from adbench_harness.api import (
 )
 
 from . import vgg16
+from .optimisation import descend
 
 adbench_api = 1
 
@@ -40,6 +42,8 @@ SMALL: Final = ((16, 16), (16, 128), (16, 16, 256), (16, 16, 512), (16, 16, 512)
 EQUAL: Final = vgg16.BLOCKS
 EPOCHS: Final = 202
 """The public configuration says 201, and its loop runs one more."""
+MAP_SIGMA: Final = 4.0
+"""Pixels of a 128 x 128 image, by which an anomaly map is smoothed."""
 SMALLEST_STRIDE: Final = 32
 """Five max-pools halve the image five times."""
 
@@ -53,6 +57,9 @@ class MultiKDOptions(Options):
     teacher_kind: Literal["imagenet", "imagenet-features"] | None = Field(
         None, description="for a path: which input its weights were trained for, if that can't be recognised"
     )
+    teacher_input: vgg16.Input = Field(
+        "plain", description="plain: images in [0, 1] as the public code gives them; trained: what the weights were trained for"
+    )
     cloner: Literal["small", "equal"] = Field(
         "small", description="small: 16 channels but where compared; equal: VGG-16's widths"
     )
@@ -61,6 +68,8 @@ class MultiKDOptions(Options):
     score_layers: Literal[3, 4] = Field(
         3, description="max-pools in the score: 3 = the last three, as the public code; 4 = all of the loss"
     )
+    cloner_bias: bool = Field(False, description="give the cloner's convolutions a bias")
+    distil_epochs: int = Field(EPOCHS, ge=1, description="epochs of training, where the protocol doesn't say")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="of Adam, betas 0.9 and 0.999")
     feature_cache_mib: int = Field(
         2048,
@@ -91,16 +100,16 @@ class MultiKDOptions(Options):
 
 
 class Cloner(nn.Module):
-    """VGG-16's plan with batch normalisation after every convolution but the last of each block, and no convolution bias."""
+    """VGG-16's plan with batch normalisation after every convolution but the last of each block."""
 
-    def __init__(self, blocks: tuple[tuple[int, ...], ...]) -> None:
+    def __init__(self, blocks: tuple[tuple[int, ...], ...], bias: bool) -> None:
         super().__init__()
         self.blocks = nn.ModuleList()
         channels = 3
         for widths in blocks:
             layers: list[nn.Module] = []
             for place, width in enumerate(widths, 1):
-                layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=False))
+                layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=bias))
                 if place < len(widths):
                     layers.append(nn.BatchNorm2d(width))
                 layers.append(nn.ReLU(inplace=True))
@@ -137,15 +146,15 @@ class MultiKD(TrainedDetector):
         self.weight = 0.0 if options.direction_only else options.value_weight
         self._teacher_facts: dict[str, Json]
         self.teacher = self._make_teacher(context).to(context.device, context.dtype)
-        self.cloner = Cloner(SMALL if options.cloner == "small" else EQUAL)
+        self.cloner = Cloner(SMALL if options.cloner == "small" else EQUAL, options.cloner_bias)
         _xavier(self.cloner, context.generator)
         self.cloner.to(context.device, context.dtype).eval()
 
     def _make_teacher(self, context: BuildContext) -> vgg16.VGG16:
         if self.options.teacher != "random":
             weights = _weights(self.options.teacher, self.options.teacher_kind)
-            self._teacher_facts = weights.provenance()
-            return vgg16.build(weights)
+            self._teacher_facts = weights.provenance(self.options.teacher_input)
+            return vgg16.build(weights, self.options.teacher_input)
         teacher = vgg16.build(None)
         _xavier(teacher, context.generator)
         self._teacher_facts = {
@@ -162,16 +171,14 @@ class MultiKD(TrainedDetector):
 
         def step(batch: Step) -> Mapping[str, Tensor]:
             losses = self.losses(teach(batch), self.cloner(_three_channels(batch.images)))
-            optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(losses["loss"])
-            optimiser.step()
+            descend(losses["loss"], optimiser)
             return {name: loss.detach() for name, loss in losses.items()}
 
         yield Phase(
             name="distil",
             modules={"cloner": self.cloner},
             optimisers={"cloner": optimiser},
-            epochs=EPOCHS,
+            epochs=self.options.distil_epochs,
             step=step,
             description="the cloner learns the teacher's features of normal images",
         )
@@ -188,6 +195,18 @@ class MultiKD(TrainedDetector):
         x = _three_channels(images)
         pairs = list(zip(self.teacher(x), self.cloner(x), strict=True))[-self.options.score_layers :]
         return torch.stack([direction(t, c) + self.weight * value(t, c) for t, c in pairs]).sum(dim=0)
+
+    def anomaly_map(self, images: Tensor) -> Tensor:
+        """How much each pixel moves the score: absolute gradient, summed over channels, smoothed; shape (B, H, W).
+
+        The public code's "gradients" (its sigma of 4 pixels is for 128), without its rescaling image by image.
+        """
+        with torch.enable_grad():
+            x = images.detach().clone().requires_grad_(True)
+            gradient = torch.autograd.grad(self.score(x).sum(), x)[0]
+        rough = gradient.abs().sum(dim=1).cpu().numpy()
+        sigma = MAP_SIGMA * images.shape[-1] / 128
+        return torch.from_numpy(gaussian_filter(rough, sigma=(0, sigma, sigma))).to(images)
 
     def state(self) -> dict[str, Tensor]:
         """The cloner; the teacher is known by its hash. A random teacher is made anew from the seed."""
@@ -268,6 +287,6 @@ def register_models(register: Callable[[ModelSpec], None]) -> None:
             testing_phase="Teacher and cloner see the image; their features at the last three max-pools are compared.",
             score="Sum over three max-pools of (1 - cosine similarity) + lambda x mean squared difference.",
             options=MultiKDOptions,
-            revision=1,
+            revision=2,
         )
     )

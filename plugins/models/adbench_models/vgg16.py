@@ -2,16 +2,19 @@
 
 Two families of weights exist, and each was trained for an input of its own:
 
-- ``imagenet``: torchvision's IMAGENET1K_V1. The public Multi-KD code feeds it plain images in [0, 1], and so do we.
-- ``imagenet-features``: the original Caffe weights, torchvision's IMAGENET1K_FEATURES (Oxford VGG, CC BY 4.0). They want RGB
-  0-255 minus the mean. Left so, activations are in the hundreds; the network is positively homogeneous, so input and all
+- ``imagenet``: torchvision's IMAGENET1K_V1, trained on (x - mean) / std of x in [0, 1].
+- ``imagenet-features``: the original Caffe weights, torchvision's IMAGENET1K_FEATURES (Oxford VGG, CC BY 4.0), trained on RGB
+  0-255 minus a mean. Left so, activations are in the hundreds; the network is positively homogeneous, so input and all
   biases are divided by one number, which divides every activation by it and changes no direction.
+
+The public Multi-KD code feeds IMAGENET1K_V1 plain images in [0, 1] all the same. Which input a network gets is therefore a choice
+of its own: ``plain`` leaves the mean (and the std) out, ``trained`` gives what the weights were trained for.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,8 +26,12 @@ from torch import Tensor, nn
 from adbench_harness.api import Json, WeightsError, file_sha256
 
 Kind = Literal["imagenet", "imagenet-features", "random"]
+Input = Literal["plain", "trained"]
 
 BLOCKS: Final = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+V1_MEAN: Final = (0.485, 0.456, 0.406)
+V1_STD: Final = (0.229, 0.224, 0.225)
+"""RGB, of values in [0, 1]."""
 CAFFE_MEAN: Final = (123.68, 116.779, 103.939)
 """RGB, of pixels 0-255."""
 CAFFE_SCALE: Final = 57.6
@@ -48,12 +55,13 @@ class VGG16(nn.Module):
             layers.append(nn.MaxPool2d(2, 2))
         self.features = nn.Sequential(*layers)
         self.register_buffer("mean", torch.zeros(1, 3, 1, 1), persistent=False)
-        self.scale = 1.0
+        self.register_buffer("std", torch.ones(1, 3, 1, 1), persistent=False)
+        self.plain = True
+        """Whether mean and std are 0 and 1."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Outputs of the second to fifth max-pool, for images (B, 3, H, W) in [0, 1]."""
-        mean = self.get_buffer("mean")
-        x = images if self.scale == 1.0 else (images - mean) * self.scale
+        x = images if self.plain else (images - self.get_buffer("mean")) / self.get_buffer("std")
         pools: list[Tensor] = []
         for layer in self.features:
             x = layer(x)
@@ -61,14 +69,18 @@ class VGG16(nn.Module):
                 pools.append(x)
         return pools[1:]
 
-    def use_caffe_input(self) -> None:
-        """Take images as the Caffe weights want them, with input and biases divided by CAFFE_SCALE."""
-        self.mean = (torch.tensor(CAFFE_MEAN, dtype=torch.float64) / 255).reshape(1, 3, 1, 1).to(self.get_buffer("mean"))
-        self.scale = 255 / CAFFE_SCALE
+    def normalise(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take images in [0, 1] as (images - mean) / std, a mean and a std for each of three channels."""
+        self.mean = torch.tensor(mean, dtype=torch.float64).reshape(1, 3, 1, 1).to(self.get_buffer("mean"))
+        self.std = torch.tensor(std, dtype=torch.float64).reshape(1, 3, 1, 1).to(self.get_buffer("std"))
+        self.plain = False
+
+    def divide_biases(self, number: float) -> None:
+        """Divide every bias; with the input divided alike, every activation is."""
         with torch.no_grad():
             for layer in self.features:
                 if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-                    layer.bias /= CAFFE_SCALE
+                    layer.bias /= number
 
 
 @dataclass(frozen=True)
@@ -80,14 +92,15 @@ class Weights:
     """Of the values, layer by layer, float32."""
     tensors: Mapping[str, Tensor]
 
-    def provenance(self) -> dict[str, Json]:
+    def provenance(self, given: Input) -> dict[str, Json]:
         """What a run keeps about its teacher."""
-        facts: dict[str, Json] = {"kind": self.kind, "values_sha256": self.sha256}
-        if self.kind == "imagenet-features":
-            facts["input"] = f"(RGB 0-255 minus {CAFFE_MEAN}) / {CAFFE_SCALE}, biases / {CAFFE_SCALE}"
-        else:
-            facts["input"] = "RGB in [0, 1]"
-        return facts
+        words = {
+            ("imagenet", "plain"): "RGB in [0, 1]",
+            ("imagenet", "trained"): f"(RGB in [0, 1] - {V1_MEAN}) / {V1_STD}",
+            ("imagenet-features", "plain"): f"RGB 0-255 / {CAFFE_SCALE}, biases / {CAFFE_SCALE}",
+            ("imagenet-features", "trained"): f"(RGB 0-255 - {CAFFE_MEAN}) / {CAFFE_SCALE}, biases / {CAFFE_SCALE}",
+        }
+        return {"kind": self.kind, "values_sha256": self.sha256, "input": words[self.kind, given]}
 
 
 def pretrained(teacher: Kind | Path, stated: Kind | None = None) -> Weights:
@@ -103,13 +116,17 @@ def pretrained(teacher: Kind | Path, stated: Kind | None = None) -> Weights:
     return Weights(teacher, values_sha256(tensors), tensors)
 
 
-def build(weights: Weights | None) -> VGG16:
-    """A frozen VGG-16 in eval mode; with PyTorch's initial weights if none are given."""
+def build(weights: Weights | None, given: Input = "plain") -> VGG16:
+    """A frozen VGG-16 in eval mode, which makes its input of images in [0, 1]; with PyTorch's initial weights if none are given."""
     network = VGG16()
     if weights is not None:
         network.load_state_dict(dict(weights.tensors))
         if weights.kind == "imagenet-features":
-            network.use_caffe_input()
+            mean = [value / 255 for value in CAFFE_MEAN] if given == "trained" else [0.0] * 3
+            network.normalise(mean, [CAFFE_SCALE / 255] * 3)
+            network.divide_biases(CAFFE_SCALE)
+        elif given == "trained":
+            network.normalise(V1_MEAN, V1_STD)
     return network.eval().requires_grad_(False)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from adbench_harness.api import BuildContext, OptionError
+from adbench_harness.api import BuildContext, OptionError, Phase, Step
 from adbench_models import vgg16
 from adbench_models.multikd import EPOCHS, MultiKD, MultiKDOptions
 
 MakeContext = Callable[..., BuildContext]
+MakeStep = Callable[..., Step]
+Phases = Callable[..., Iterator[Phase]]
 
 
 def detector(context: BuildContext, **options: Any) -> MultiKD:
@@ -32,120 +33,24 @@ def test_it_has_as_many_values_as_the_public_code(make_context: MakeContext, clo
     assert sum(parameter.numel() for parameter in made.teacher.parameters()) == 14_714_688
 
 
-def fill(made: MultiKD, tensors: list[dict[str, Any]], seed: int) -> None:
-    """The weights and running statistics that the vectors were made with."""
-    parameters = [*made.teacher.parameters(), *made.cloner.parameters()]
-    assert [list(parameter.shape) for parameter in parameters] == [row["shape"] for row in tensors]
-    with torch.no_grad():
-        for parameter, row in zip(parameters, tensors, strict=True):
-            noise = np.random.default_rng(seed + row["k"]).standard_normal(row["shape"])
-            parameter.copy_(torch.from_numpy(row["offset"] + row["std"] * noise))
-    for module in made.cloner.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            channel = torch.arange(1, module.num_features + 1, dtype=torch.float64)
-            module.running_mean = 0.1 * torch.cos(channel)
-            module.running_var = 1 + 0.5 * torch.sin(channel)
-    made.cloner.to(next(made.teacher.parameters()).dtype)
-
-
-def batch(seed: int) -> Tensor:
-    u = np.random.default_rng(seed + 1000).random((4, 3, 128, 128))
-    phi = np.random.default_rng(seed + 1001).random(4)[:, None, None, None] * 2 * np.pi
-    b, c, i, j = np.ogrid[:4, :3, :128, :128]
-    wave = np.sin(2 * np.pi * (b + 1) * (i + 0.5) / 128 + c * np.pi / 3 + phi) * np.cos(2 * np.pi * (b + 2) * (j + 0.5) / 128)
-    return torch.from_numpy(np.clip(0.5 + 0.3 * wave + 0.2 * (u - 0.5), 0, 1))
-
-
-@pytest.mark.parametrize("cloner", ["small", "equal"])
-@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-6), ("float32", 1e-4)])
-def test_it_computes_what_the_public_code_computes(
-    make_context: MakeContext, parity_folder: Path, cloner: str, precision: str, tolerance: float
+def test_looked_up_features_are_those_of_the_teacher_and_memory_is_bounded(
+    make_context: MakeContext, phases: Phases, make_step: MakeStep
 ) -> None:
-    vectors = json.loads((parity_folder / "multikd.json").read_text())
-    expected, dtype = vectors[cloner][precision], getattr(torch, precision)
-    images = batch(vectors["seed"]).to(dtype)
-    variants: dict[str, dict[str, Any]] = {
-        "lambda_0.01": {},
-        "lambda_0.5": {"value_weight": 0.5},
-        "direction_only": {"direction_only": True},
-    }
-    for name, options in variants.items():
-        made = detector(make_context(dtype=dtype, image_size=128), cloner=cloner, **options)
-        fill(made, vectors[cloner]["fill"]["tensors"], vectors["seed"])
-        with torch.no_grad():
-            np.testing.assert_allclose(made.score(images), expected["scores_eval_filled_weights"][name]["score"], rtol=tolerance)
-        made.cloner.train()
-        first = made.losses(made.teacher(images), made.cloner(images))["loss"]
-        total = f"total_{name}" if name.startswith("lambda") else name
-        assert float(first.detach()) == pytest.approx(expected["train_losses_step0"][total], rel=tolerance)
-
-
-@pytest.mark.parametrize("cloner", ["small", "equal"])
-def test_it_trains_as_the_public_code_trains(make_context: MakeContext, parity_folder: Path, cloner: str) -> None:
-    vectors = json.loads((parity_folder / "multikd.json").read_text())
-    expected = vectors[cloner]["float64"]
-    images = batch(vectors["seed"])
-    made = detector(make_context(dtype=torch.float64, image_size=128), cloner=cloner)
-    fill(made, vectors[cloner]["fill"]["tensors"], vectors["seed"])
-    phase = next(made.phases(Fixed(images), Context()))
-    made.cloner.train()
-    losses, scores = [], []
-    for _ in range(4):
-        losses.append(float(phase.step(whole_batch(images))["loss"]))
-        made.cloner.eval()
-        with torch.no_grad():
-            scores.append(made.score(images).numpy())
-        made.cloner.train()
-    np.testing.assert_allclose(losses, expected["training_total_loss_4_iterations_lambda_0.01"], rtol=1e-6)
-    np.testing.assert_allclose(scores[2], expected["scores_eval_after_3_iterations"]["lambda_0.01"]["score"], rtol=1e-6)
-
-
-class Fixed:
-    """Images that are all there."""
-
-    def __init__(self, images: Tensor) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def batch(self, indices: Tensor) -> Tensor:
-        return self.images[indices]
-
-
-class Context:
-    """What the loop lends."""
-
-    batch_size = 2
-    generator = torch.Generator()
-
-    def log(self, name: str, value: float, step: int = 0) -> None: ...
-
-    def progress(self, done: int, total: int, what: str = "fit") -> None: ...
-
-
-def whole_batch(images: Tensor) -> Any:
-    from adbench_harness.api import Step
-
-    return Step(images, torch.arange(len(images)), 0, 0, torch.Generator())
-
-
-def test_looked_up_features_are_those_of_the_teacher_and_memory_is_bounded(make_context: MakeContext) -> None:
     images = pictures(5)
     losses = []
     for limit in (2048, 0):
         made = detector(make_context(dtype=torch.float64), feature_cache_mib=limit)
-        phase = next(made.phases(Fixed(images.double()), Context()))
+        phase = next(phases(made, images.double()))
         made.cloner.train()
-        losses.append([float(phase.step(whole_batch(images.double()))["loss"]) for _ in range(3)])
+        losses.append([float(phase.step(make_step(images.double()))["loss"]) for _ in range(3)])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
 
 
-def test_the_teacher_gets_no_gradient_and_does_not_change(make_context: MakeContext) -> None:
+def test_the_teacher_gets_no_gradient_and_does_not_change(make_context: MakeContext, phases: Phases, make_step: MakeStep) -> None:
     made = detector(make_context(), feature_cache_mib=0)
     before = vgg16.values_sha256(made.teacher.state_dict())
-    phase = next(made.phases(Fixed(pictures()), Context()))
-    phase.step(whole_batch(pictures()))
+    phase = next(phases(made, pictures()))
+    phase.step(make_step(pictures()))
     assert vgg16.values_sha256(made.teacher.state_dict()) == before
     assert all(parameter.grad is None for parameter in made.teacher.parameters())
     assert list(phase.modules) == ["cloner"]
@@ -166,11 +71,11 @@ def test_one_channel_counts_as_three_equal_ones(make_context: MakeContext) -> No
         torch.testing.assert_close(made.score(gray), made.score(gray.repeat(1, 3, 1, 1)))
 
 
-def test_a_trained_cloner_scores_alike_in_another_process(make_context: MakeContext) -> None:
+def test_a_trained_cloner_scores_alike_in_another_process(make_context: MakeContext, phases: Phases, make_step: MakeStep) -> None:
     made = detector(make_context())
-    phase = next(made.phases(Fixed(pictures()), Context()))
+    phase = next(phases(made, pictures()))
     made.cloner.train()
-    phase.step(whole_batch(pictures()))
+    phase.step(make_step(pictures()))
     made.cloner.eval()
     other = detector(make_context())
     other.load(made.state())
@@ -182,6 +87,38 @@ def test_the_fourth_layer_is_an_option(make_context: MakeContext) -> None:
     three, four = (detector(make_context(), score_layers=layers) for layers in (3, 4))
     with torch.no_grad():
         assert (four.score(pictures()) > three.score(pictures())).all()
+
+
+def test_the_input_of_a_teacher_from_a_file_is_an_option_and_kept(make_context: MakeContext, tmp_path: Path) -> None:
+    torch.save(vgg16.VGG16().state_dict(), tmp_path / "mine.pth")
+    file = {"teacher": tmp_path / "mine.pth", "teacher_kind": "imagenet"}
+    plain, trained = detector(make_context(), **file), detector(make_context(), **file, teacher_input="trained")
+    with torch.no_grad():
+        assert not torch.allclose(plain.score(pictures()), trained.score(pictures()), rtol=1e-3)
+    assert plain.provenance() != trained.provenance()
+    assert MultiKDOptions(teacher_input="trained").labels() == {"teacher_input": "trained"}
+
+
+@pytest.mark.parametrize(("cloner", "learnt"), [("small", 345_536), ("equal", 14_720_192)])
+def test_bias_of_the_cloner_is_an_option(make_context: MakeContext, cloner: str, learnt: int) -> None:
+    assert detector(make_context(), cloner=cloner, cloner_bias=True).parameters() == learnt
+
+
+def test_a_map_shows_which_pixels_move_the_score(make_context: MakeContext) -> None:
+    made, images = detector(make_context()), pictures(3)
+    with torch.no_grad():
+        maps = made.anomaly_map(images)
+        alone = made.anomaly_map(images[1:2])
+    assert maps.shape == (3, 32, 32)
+    assert maps.dtype == images.dtype
+    assert float(maps.min()) >= 0
+    torch.testing.assert_close(maps[1:2], alone, rtol=1e-4, atol=1e-6)
+    assert not maps.requires_grad
+    # A Gaussian of one pixel (4 of 128) spreads the gradient and loses none of it.
+    shifted = images.clone().requires_grad_(True)
+    gradient = torch.autograd.grad(made.score(shifted).sum(), shifted)[0].abs().sum(dim=1)
+    torch.testing.assert_close(maps.sum(dim=(1, 2)), gradient.sum(dim=(1, 2)), rtol=1e-3, atol=0)
+    assert (maps.amax(dim=(1, 2)) < gradient.amax(dim=(1, 2))).all()
 
 
 def test_image_sizes_that_the_pools_cannot_halve_are_refused(make_context: MakeContext) -> None:

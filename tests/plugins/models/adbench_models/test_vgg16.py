@@ -1,16 +1,28 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
 from adbench_harness.api import WeightsError
 from adbench_models import vgg16
-from adbench_models.vgg16 import CAFFE_FIRST_BIASES, CAFFE_MEAN, CAFFE_SCALE, VGG16, Weights, build, pretrained, values_sha256
+from adbench_models.vgg16 import (
+    CAFFE_FIRST_BIASES,
+    CAFFE_MEAN,
+    CAFFE_SCALE,
+    V1_MEAN,
+    V1_STD,
+    VGG16,
+    Weights,
+    build,
+    pretrained,
+    values_sha256,
+)
 
 
 @pytest.fixture
@@ -33,18 +45,48 @@ def test_it_is_torchvision_s_vgg16_up_to_the_last_pool() -> None:
     assert [tuple(pool.shape[1:]) for pool in pools] == [(128, 16, 16), (256, 8, 8), (512, 4, 4), (512, 2, 2)]
 
 
-def test_the_caffe_family_is_recognised_and_gets_its_own_input(caffe: Path) -> None:
+def per_channel(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64).reshape(1, 3, 1, 1)
+
+
+@pytest.mark.parametrize(("given", "mean"), [("plain", (0.0, 0.0, 0.0)), ("trained", CAFFE_MEAN)])
+def test_the_caffe_family_is_recognised_and_its_activations_are_scaled(
+    caffe: Path, given: vgg16.Input, mean: tuple[float, float, float]
+) -> None:
     weights = pretrained(caffe)
     assert weights.kind == "imagenet-features"
-    assert "57.6" in str(weights.provenance()["input"])
-    scaled = build(weights).double()
-    plain = VGG16().double()
-    plain.load_state_dict({name: tensor.double() for name, tensor in weights.tensors.items()})
+    scaled = build(weights, given).double()
+    unscaled = VGG16().double()
+    unscaled.load_state_dict({name: tensor.double() for name, tensor in weights.tensors.items()})
     images = torch.rand(1, 3, 32, 32, dtype=torch.float64)
     with torch.no_grad():
-        as_caffe = plain(images * 255 - torch.tensor(CAFFE_MEAN, dtype=torch.float64).reshape(1, 3, 1, 1))
+        as_caffe = unscaled(images * 255 - per_channel(mean))
         for ours, theirs in zip(scaled(images), as_caffe, strict=True):
             torch.testing.assert_close(ours * CAFFE_SCALE, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_the_other_family_takes_plain_images_or_what_it_was_trained_for(tmp_path: Path) -> None:
+    torch.save(VGG16().state_dict(), tmp_path / "mine.pth")
+    weights = pretrained(tmp_path / "mine.pth", "imagenet")
+    images = torch.rand(1, 3, 32, 32)
+    normalised = (images - per_channel(V1_MEAN).float()) / per_channel(V1_STD).float()
+    with torch.no_grad():
+        untouched = build(weights)
+        assert torch.equal(untouched(images)[-1], untouched.features(images))
+        torch.testing.assert_close(build(weights, "trained")(images)[-1], untouched.features(normalised))
+
+
+def test_a_run_keeps_which_input_its_teacher_got(caffe: Path) -> None:
+    weights = pretrained(caffe)
+    other = Weights("imagenet", weights.sha256, weights.tensors)
+    said = [str(one.provenance(given)["input"]) for one in (weights, other) for given in ("plain", "trained")]
+    assert said == [
+        "RGB 0-255 / 57.6, biases / 57.6",
+        "(RGB 0-255 - (123.68, 116.779, 103.939)) / 57.6, biases / 57.6",
+        "RGB in [0, 1]",
+        "(RGB in [0, 1] - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)",
+    ]
+    assert weights.provenance("plain")["values_sha256"] == weights.sha256
 
 
 def test_the_features_alone_and_a_whole_network_are_both_taken(tmp_path: Path, caffe: Path) -> None:
@@ -93,7 +135,6 @@ def test_what_torchvision_downloads_is_taken_as_it_comes(monkeypatch: pytest.Mon
     monkeypatch.setattr(torchvision.models.VGG16_Weights, "get_state_dict", lambda self, progress, check_hash: state)
     weights = pretrained("imagenet")
     assert isinstance(weights, Weights)
-    assert weights.provenance()["input"] == "RGB in [0, 1]"
     assert len(weights.tensors) == 26
     network = build(weights)
     assert not network.training

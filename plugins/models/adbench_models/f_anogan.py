@@ -166,6 +166,7 @@ class FAnoGAN(TrainedDetector):
 
     def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
         """Two stages: the GAN, then the encoder, for which generator and critic stand still."""
+        self.networks.requires_grad_(True)
         critic_optimiser, generator_optimiser = self._adam(self.critic), self._adam(self.generator)
 
         def gan_step(batch: Step) -> Mapping[str, Tensor]:

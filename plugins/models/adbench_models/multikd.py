@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every reader of PyTorch code expects
@@ -65,8 +65,8 @@ class MultiKDOptions(Options):
     )
     value_weight: float = Field(0.01, ge=0, le=100, description="weight of the value term (lambda) in loss and score")
     direction_only: bool = Field(False, description="leave the value term out of loss and score")
-    score_layers: Literal[3, 4] = Field(
-        3, description="max-pools in the score: 3 = the last three, as the public code; 4 = all of the loss"
+    score_layers: int = Field(
+        3, ge=3, le=4, description="max-pools in the score: 3 = the last three, as the public code; 4 = all of the loss"
     )
     cloner_bias: bool = Field(False, description="give the cloner's convolutions a bias")
     distil_epochs: int = Field(EPOCHS, ge=1, description="epochs of training, where the protocol doesn't say")
@@ -84,6 +84,12 @@ class MultiKDOptions(Options):
         if isinstance(teacher, Path) and not teacher.is_file():
             raise ValueError(f"no such file: {teacher}")
         return teacher.absolute() if isinstance(teacher, Path) else teacher
+
+    @model_validator(mode="after")
+    def _inputs_make_sense(self) -> Self:
+        if self.teacher == "random" and self.teacher_input == "trained":
+            raise ValueError("teacher_input=trained has no meaning for a random teacher, which was trained for nothing")
+        return self
 
     def identity(self) -> dict[str, Json]:
         """How much is cached changes time, not results."""
@@ -161,6 +167,7 @@ class MultiKD(TrainedDetector):
             "kind": "random",
             "values_sha256": vgg16.values_sha256(teacher.state_dict()),
             "input": "RGB in [0, 1]",
+            "as_in_the_study": False,
         }
         return teacher
 

@@ -93,14 +93,19 @@ class Weights:
     tensors: Mapping[str, Tensor]
 
     def provenance(self, given: Input) -> dict[str, Json]:
-        """What a run keeps about its teacher."""
+        """What a run keeps about its teacher; the study's was IMAGENET1K_V1, fed as the public code feeds it."""
         words = {
             ("imagenet", "plain"): "RGB in [0, 1]",
             ("imagenet", "trained"): f"(RGB in [0, 1] - {V1_MEAN}) / {V1_STD}",
             ("imagenet-features", "plain"): f"RGB 0-255 / {CAFFE_SCALE}, biases / {CAFFE_SCALE}",
             ("imagenet-features", "trained"): f"(RGB 0-255 - {CAFFE_MEAN}) / {CAFFE_SCALE}, biases / {CAFFE_SCALE}",
         }
-        return {"kind": self.kind, "values_sha256": self.sha256, "input": words[self.kind, given]}
+        return {
+            "kind": self.kind,
+            "values_sha256": self.sha256,
+            "input": words[self.kind, given],
+            "as_in_the_study": (self.kind, given) == ("imagenet", "plain"),
+        }
 
 
 def pretrained(teacher: Kind | Path, stated: Kind | None = None) -> Weights:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adbench_harness import seeding, training
-from adbench_harness.api import BuildContext, FitRules, InterruptedRunError, TrainedDetector, TrainingError
+from adbench_harness.api import BuildContext, FitRules, InterruptedRunError, Step, TrainedDetector, TrainingError
 from adbench_harness.checkpoint import CheckpointFile
 from adbench_harness.device import describe
 from adbench_harness.training import Training
@@ -187,3 +187,37 @@ def test_a_loss_that_is_not_finite_names_phase_epoch_and_last_values(
     saved = done.checkpoint.load()
     assert saved is not None
     assert all(torch.isfinite(tensor).all() for module in saved["modules"].values() for tensor in module.values())
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_it_never_waits_and_scores_as_on_a_cpu(make_context: MakeContext, name: str, tmp_path: Path) -> None:
+    """Trained there with host syncs forbidden inside an epoch, then scored in double precision on both."""
+    gpu = torch.device("cuda", 0)
+
+    class OnGpu(Pictures):
+        def batch(self, indices: Tensor) -> Tensor:
+            return self.pixels[indices]
+
+    images = OnGpu(13)
+    images.pixels = images.pixels.to(gpu, torch.float64)
+    context = {"dtype": torch.float64, "generator": torch.Generator().manual_seed(1)}
+    detector = DETECTORS[name](make_context(device=gpu, **context))
+    file = CheckpointFile(tmp_path / "checkpoint.pt", describe(gpu, "float64"))
+    Training(images, FitRules(batch_size=4, image_size=32, epochs=2), 1, gpu, file).run(detector)
+    stages = detector.phases(images, train(tmp_path))
+    batch = Step(images.pixels[:4], torch.arange(4, device=gpu), 0, 0, torch.Generator(gpu).manual_seed(1))
+    first = next(stages)
+    first.step(batch)  # the optimisers make their state
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        first.step(batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    if isinstance(detector, FAnoGAN):
+        detector.networks.eval()
+    twin = DETECTORS[name](make_context(dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+    twin.load({key: tensor.cpu() for key, tensor in detector.state().items()})
+    with torch.no_grad():
+        there = detector.score(images.pixels).cpu()
+        torch.testing.assert_close(there, twin.score(images.pixels.cpu()), rtol=1e-9, atol=1e-12)
+        assert detector.anomaly_map(images.pixels[:2]) is not None

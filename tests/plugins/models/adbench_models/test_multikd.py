@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from adbench_harness.api import BuildContext, OptionError, Phase, Step
 from adbench_models import vgg16
@@ -119,6 +120,41 @@ def test_a_map_shows_which_pixels_move_the_score(make_context: MakeContext) -> N
     gradient = torch.autograd.grad(made.score(shifted).sum(), shifted)[0].abs().sum(dim=1)
     torch.testing.assert_close(maps.sum(dim=(1, 2)), gradient.sum(dim=(1, 2)), rtol=1e-3, atol=0)
     assert (maps.amax(dim=(1, 2)) < gradient.amax(dim=(1, 2))).all()
+
+
+def test_options_as_typed() -> None:
+    assert MultiKDOptions.parse({"score_layers": "4"}).score_layers == 4
+    with pytest.raises(OptionError, match="option score_layers=2"):
+        MultiKDOptions.parse({"score_layers": "2"})
+    with pytest.raises(OptionError, match="teacher_input=trained has no meaning for a random teacher"):
+        MultiKDOptions.parse({"teacher": "random", "teacher_input": "trained"})
+
+
+@pytest.mark.parametrize("cloner", ["small", "equal"])
+def test_what_is_not_computed_changes_no_loss_and_no_step(
+    make_context: MakeContext, phases: Phases, make_step: MakeStep, cloner: str
+) -> None:
+    """Against the plain form: the teacher in the graph, its gradients computed and thrown away."""
+    made = detector(make_context(dtype=torch.float64), cloner=cloner)
+    plain = copy.deepcopy(made)
+    plain.teacher.requires_grad_(True)
+    optimiser = torch.optim.Adam(plain.cloner.parameters(), lr=1e-3, betas=(0.9, 0.999))
+    images = pictures().double()
+    phase = next(phases(made, images))
+    for one in (made, plain):
+        one.cloner.train()
+    for _ in range(3):
+        found = phase.step(make_step(images))
+        optimiser.zero_grad()
+        pairs = list(zip(plain.teacher(images), plain.cloner(images), strict=True))
+        cosine = sum(((1 - nn.CosineSimilarity()(t.flatten(1), c.flatten(1))).mean() for t, c in pairs), torch.zeros(()))
+        loss = cosine + 0.01 * sum((nn.functional.mse_loss(c, t) for t, c in pairs), torch.zeros(()))
+        loss.backward()
+        optimiser.step()
+        torch.testing.assert_close(found["loss"], loss.detach(), rtol=1e-10, atol=0)
+    assert all(parameter.grad is not None for parameter in plain.teacher.parameters())
+    for name, tensor in plain.cloner.state_dict().items():
+        torch.testing.assert_close(made.cloner.state_dict()[name], tensor, rtol=1e-8, atol=1e-10)
 
 
 def test_image_sizes_that_the_pools_cannot_halve_are_refused(make_context: MakeContext) -> None:

@@ -87,6 +87,8 @@ def test_a_run_keeps_which_input_its_teacher_got(caffe: Path) -> None:
         "(RGB in [0, 1] - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)",
     ]
     assert weights.provenance("plain")["values_sha256"] == weights.sha256
+    alike = [one.provenance(given)["as_in_the_study"] for one in (weights, other) for given in ("plain", "trained")]
+    assert alike == [False, False, True, False]
 
 
 def test_the_features_alone_and_a_whole_network_are_both_taken(tmp_path: Path, caffe: Path) -> None:

@@ -17,6 +17,7 @@ from ..metrics.evaluation import Figure, evaluate
 from ..metrics.thresholds import RULES
 from ..result import Manifest, Scores, check_files, read_curves, read_manifest, read_scores, run_folders
 from .database import reading, writing
+from .migrations import MIGRATIONS, applied
 
 
 @dataclass
@@ -31,13 +32,15 @@ class Ingested:
 def ingest(results: Results, again: str | None = None) -> Ingested:
     """Take in every run folder that the database lacks, and ``again``, which was just rewritten; forget those that are gone.
 
+    A database with the schema of an older adbench gets the newest one, even if it lacks no run.
+
     Raises:
         StoreError: if the database can't be written.
     """
-    known = _known(results.database)
+    known, current = _state(results.database)
     there = {folder.name for folder in run_folders(results.runs)}
     stale = {run_id for run_id in known if run_id not in there or run_id == again}
-    if not stale and there <= known:
+    if current and not stale and there <= known:
         return Ingested()
     with writing(results.database) as db:
         for run_id in sorted(stale):
@@ -71,10 +74,12 @@ def tasks(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
         yield task, [str(subtype) for subtype in subtypes]
 
 
-def _known(database: Path) -> set[str]:
+def _state(database: Path) -> tuple[set[str], bool]:
+    """The runs a database holds, and whether its schema is the newest."""
     with suppress(StoreError, duckdb.Error), reading(database) as db:
-        return {str(row[0]) for row in db.execute("select run_id from run").fetchall()}
-    return set()
+        known = {str(row[0]) for row in db.execute("select run_id from run").fetchall()}
+        return known, applied(db) == len(MIGRATIONS)
+    return set(), not database.exists()
 
 
 def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path) -> Ingested:

@@ -51,6 +51,13 @@ def m002_unranked(db: duckdb.DuckDBPyConnection) -> None:
 MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial, m002_unranked)
 
 
+def applied(db: duckdb.DuckDBPyConnection) -> int:
+    """How many migrations a database has seen."""
+    row = db.execute("select coalesce(max(number), 0) from migration").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def migrate(db: duckdb.DuckDBPyConnection) -> None:
     """Bring a database to the newest schema.
 
@@ -60,12 +67,10 @@ def migrate(db: duckdb.DuckDBPyConnection) -> None:
     db.execute(
         "create table if not exists migration (number integer primary key, name varchar not null, applied timestamp not null)"
     )
-    row = db.execute("select coalesce(max(number), 0) from migration").fetchone()
-    assert row is not None
-    applied = int(row[0])
-    if applied > len(MIGRATIONS):
+    seen = applied(db)
+    if seen > len(MIGRATIONS):
         raise StoreError("the database was written by a newer adbench; upgrade: pip install --upgrade adbench-harness")
-    for number, migration in enumerate(MIGRATIONS[applied:], applied + 1):
+    for number, migration in enumerate(MIGRATIONS[seen:], seen + 1):
         db.begin()
         try:
             migration(db)

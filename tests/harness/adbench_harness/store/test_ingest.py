@@ -231,6 +231,17 @@ def test_a_database_that_knew_only_off_protocol_learns_why_a_run_is_unranked(mon
     assert db.execute("select run_id, unranked from run order by run_id").fetchall() == [("off", "off protocol"), ("on", None)]
 
 
+def test_an_older_database_gets_the_newest_schema_even_if_it_lacks_no_run(results: Results, make_run: Any) -> None:
+    make_run("r1")
+    ingest(results)
+    with writing(results.database) as db:
+        db.execute("alter table run drop column unranked")
+        db.execute("alter table run add column on_protocol boolean default true")
+        db.execute("delete from migration where number = 2")
+    assert ingest(results).added == []
+    assert ask(results, "select run_id, unranked from run") == [("r1", None)]
+
+
 def test_a_migration_that_fails_leaves_nothing_and_a_newer_schema_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def m002_fails(db: duckdb.DuckDBPyConnection) -> None:
         db.execute("create table half (x int)")

@@ -75,12 +75,13 @@ class CheckpointFile:
         try:
             content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
             made = Compute.model_validate(content["compute"])
-            if content["format"] != FORMAT or not set(content) >= KEYS:
-                raise ValueError("of another adbench")
+            form = content["format"]
         except Exception as error:
             raise TrainingError(
                 f"checkpoint {self.path} can't be read ({type(error).__name__}); start over with --fresh"
             ) from None
+        if form != FORMAT or not set(content) >= KEYS:
+            raise TrainingError(f"checkpoint {self.path} was written by another adbench; start over with --fresh")
         changed = [
             f"{name} {was!r} is now {now!r}" for (name, was), (_, now) in zip(made, self.compute, strict=True) if was != now
         ]

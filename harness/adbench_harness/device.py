@@ -15,6 +15,17 @@ from .api import OptionError, TrainingError
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Make float32 mean float32 on a GPU: torch lets convolutions round to TF32's 10 bits unless told otherwise."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
 class Compute(BaseModel):
     """The conditions of a run's arithmetic; bits are the same only where these are."""
 
@@ -26,6 +37,7 @@ class Compute(BaseModel):
     threads: int
     dtype: str
     memory_format: str = "contiguous"
+    tf32: bool = False
     torch: str = str(torch.__version__)  # a plain str: checkpoints hold plain types alone
 
 

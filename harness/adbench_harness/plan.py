@@ -71,6 +71,11 @@ class Plan:
             seed=self.request.seed,
         )
 
+    @property
+    def off_protocol(self) -> dict[str, str]:
+        """What keeps the run from being ranked: fields of the protocol, and lengths of training, that were changed."""
+        return {**self.protocol.overrides, **changed_lengths(self.options)}
+
     @cached_property
     def run_id(self) -> str:
         """Cell, fingerprint of the data, the split itself, and whose code of which revision; the same wherever these are."""
@@ -135,6 +140,16 @@ def settle(protocol: ProtocolSpec, model: ModelSpec, settings: Mapping[str, str]
         if name not in fields | options:
             near = registry.unknown_name("option", name, fields | options)
             raise OptionError(f"{near} (see: adbench models show {model.name}; adbench protocols show {protocol.name})")
-    own = {name: value for name, value in settings.items() if name in options}
+    own = model.options.parse({name: value for name, value in settings.items() if name in options})
     resolved = rules.resolve(protocol, {name: value for name, value in settings.items() if name in fields})
-    return resolved, model.options.parse(own)
+    lengths = changed_lengths(own)
+    if lengths and resolved.fit.epochs is not None:
+        raise OptionError(
+            f"epochs={resolved.fit.epochs} is the length of every phase, so {', '.join(lengths)} would do nothing; leave one out"
+        )
+    return resolved, own
+
+
+def changed_lengths(options: Options) -> dict[str, str]:
+    """Options that set how long the model trains and differ from the published default."""
+    return {name: str(getattr(options, name)) for name in sorted(options.lengths) if name in options.labels()}

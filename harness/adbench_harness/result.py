@@ -192,7 +192,7 @@ def write_run(
             _write_examples(unfinished / EXAMPLES, examples)
         _seal(unfinished, manifest)
         if place.exists():  # unreadable or altered: `run` asked find_run first
-            place.rename(runs / f".{manifest.run_id}.replaced.{os.getpid()}")
+            place.rename(set_aside(place))
         unfinished.rename(place)
         _sync(runs)
     except OSError as error:
@@ -201,8 +201,12 @@ def write_run(
         ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(runs / f".{manifest.run_id}.replaced.{os.getpid()}", ignore_errors=True)
     return place
+
+
+def set_aside(place: Path) -> Path:
+    """Where what stood in a run's place is kept when the run is written anew."""
+    return place.with_name(f".{place.name}.replaced.{os.getpid()}")
 
 
 def _write_files(folder: Path, scores: Scores, curves: Sequence[CurvePoint], weights: Mapping[str, Tensor] | None) -> None:
@@ -258,27 +262,37 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Compare the folder's files with the manifest's hashes; weights and examples may have been removed since.
+    """Compare the folder's files with the manifest's hashes.
+
+    Weights and examples may have been removed, linked to another disk or changed since: no figure depends on them, and a run is
+    not made again because of them. Whoever reads them checks them.
 
     Raises:
         StoreError: naming the file that is missing or altered, or that lies outside the folder.
     """
     for name, sha256 in manifest.files.items():
+        _plain(folder, name)
+        if name == WEIGHTS or name.startswith(f"{EXAMPLES}/"):
+            continue
         path = _inside(folder, name)
         if not path.is_file():
-            if name == WEIGHTS or name.startswith(f"{EXAMPLES}/"):
-                continue
             raise StoreError(f"{path} is missing; run again, or restore it from a copy")
         if _sha256(path) != sha256:
             raise StoreError(f"{path} is not the file that the run wrote; run again, or restore it from a copy")
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """The file of that name below the folder. Raises StoreError for a name or a link that leads out of it."""
+def _plain(folder: Path, name: str) -> PurePosixPath:
+    """A file's name as a path below the folder. Raises StoreError for one that leads out of it."""
     relative = PurePosixPath(name)
     plain = str(relative) == name and not relative.is_absolute() and not {"..", "."} & set(relative.parts)
     if not plain or re.search(r"[\\:\0]", name):
         raise StoreError(f"{folder / MANIFEST} names a file outside its folder: {name!r}")
+    return relative
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of that name below the folder. Raises StoreError for a name or a link that leads out of it."""
+    relative = _plain(folder, name)
     path = folder / name
     if any((folder / part).is_symlink() for part in (relative, *relative.parents[:-1])):
         raise StoreError(f"{path} is a link; put the file itself there")

@@ -30,12 +30,12 @@ from .api import (
 from .checkpoint import CheckpointFile
 from .data.images import DeviceImages
 from .data.prepare import Prepared, prepare
-from .device import DTYPES, Compute, choose_device, describe, memory_named, peak_memory
+from .device import DTYPES, Compute, choose_device, describe, full_precision, memory_named, peak_memory
 from .home import Home, Results, make_folder
 from .plan import Plan
 from .provenance import environment
 from .registry import blamed
-from .result import Examples, Manifest, Scores, find_run, read_manifest, write_run
+from .result import Examples, Manifest, Scores, find_run, read_manifest, set_aside, write_run
 from .retention import KeepWeights, remove, superseded_weights
 from .scoring import score_images
 from .training import Listener, Moment, Stop, Training
@@ -79,7 +79,7 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
     if done := _find(plan, results):
         return done
     make_folder(results.runs, "results folder")
-    with _claimed(plan, results):
+    with _claimed(plan, results), full_precision():
         if done := _find(plan, results):  # by another process, just now
             return done
         work = _Work(plan, conditions)
@@ -87,8 +87,10 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
         work.train()
         scores = work.score()
         pictures = work.draw_examples(scores)
+        if (place := results.runs / plan.run_id).exists():
+            work.warnings.append(f"{place} was altered or could not be read, and is kept as {set_aside(place).name} beside it")
         with blamed("model", plan.model.source.qualified, "while its result was stored"):
-            folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.weights(), pictures)
+            folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.weights, pictures)
         work.checkpoint.remove()
         work.remove_older_weights()
     return Outcome(read_manifest(folder), folder, already_done=False, warnings=tuple(work.warnings))
@@ -140,6 +142,7 @@ class _Work:
         with blamed("model", self.plan.model.source.qualified, "in training"):
             self.training.run(self.detector)
         self.timings["train"] = self.training.seconds
+        self.weights = self._learnt() if conditions.keep_weights != "none" else None
 
     def score(self) -> Scores:
         """Held-out and test images each on their own: where scores depend on batch mates, the two don't mix."""
@@ -166,10 +169,6 @@ class _Work:
         except AdbenchError as error:
             self.warnings.append(f"{plan.run_id} is stored without example pictures: {error}")
         return None
-
-    def weights(self) -> Mapping[str, torch.Tensor] | None:
-        """What the detector needs to score again, if it is to be kept."""
-        return None if self.conditions.keep_weights == "none" else self.detector.state()
 
     def remove_older_weights(self) -> None:
         """Once the run is stored. Weights that can't be removed only take up space."""
@@ -205,6 +204,11 @@ class _Work:
             },
             files={},
         )
+
+    def _learnt(self) -> dict[str, torch.Tensor]:
+        """What the detector needs to score again: a copy, from before it sees a test image."""
+        with blamed("model", self.plan.model.source.qualified, "while its weights were taken"):
+            return {name: tensor.detach().cpu().clone() for name, tensor in self.detector.state().items()}
 
     def _images(self, samples: list[Sample]) -> DeviceImages:
         return DeviceImages(self.prepared, [sample.id for sample in samples], self.device, self.dtype)
@@ -291,7 +295,7 @@ def _protocol_card(plan: Plan) -> dict[str, Json]:
         "split_rule": protocol.spec.split_rule,
         "fit_digest": protocol.fit_digest,
         "evaluation_digest": protocol.evaluation_digest,
-        "overrides": dict(protocol.overrides),
+        "overrides": dict(plan.off_protocol),
     }
 
 

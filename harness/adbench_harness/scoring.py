@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,6 +13,11 @@ from . import seeding
 from .api import Detector, Images, TrainingError
 
 Progress = Callable[[int, int], None]
+
+AGAIN: Final = 4
+"""Images that are scored twice."""
+BATCH_TOLERANCE: Final = 0.01
+"""Of the range of scores. Rounding stays far below, batch statistics and dropout are far above."""
 
 
 def score_images(
@@ -24,18 +30,20 @@ def score_images(
 ) -> NDArray[np.float64]:
     """One score an image, in the images' order, float64, shape (N,).
 
-    A transductive detector gets the images in an order drawn from ``seed``, in batches of its own size.
+    Images are given in an order drawn from ``seed``, so that no batch holds one class alone because of how files are called.
+    A few are then scored again, each alone: a score that changes with its batch is refused. A transductive detector, whose
+    published test does that, gets batches of its own size instead.
 
     Raises:
-        TrainingError: if a score is missing or not finite, or if all are equal.
+        TrainingError: if a score is missing or not finite, if all are equal, or if a score changes with its batch.
     """
-    order = torch.arange(len(images))
     if detector.transductive is not None:
         batch_size = detector.transductive.batch_size
-        order = torch.randperm(len(images), generator=seeding.generator(torch.device("cpu"), seed, "score", "order"))
+    order = torch.randperm(len(images), generator=seeding.generator(torch.device("cpu"), seed, "score", "order"))
     parts: list[torch.Tensor] = []
     done = 0
-    with torch.inference_mode():
+    with seeding.isolated(device), torch.inference_mode():
+        seeding.seed_global(seed, "score")
         for indices in torch.split(order.to(device), batch_size):
             parts.append(_checked(detector.score(images.batch(indices)), len(indices)))
             done += len(indices)
@@ -43,13 +51,26 @@ def score_images(
                 progress(done, len(images))
         scores: NDArray[np.float64] = np.empty(len(images))
         scores[order.numpy()] = torch.cat(parts).double().cpu().numpy()
-    if not np.isfinite(scores).all():
-        raise TrainingError(
-            f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; the detector has diverged"
-        )
-    if len(scores) > 1 and float(np.ptp(scores)) == 0.0:
-        raise TrainingError(f"all {len(scores)} images have the same score {scores[0]:g}; the detector has learnt nothing")
+        if not np.isfinite(scores).all():
+            raise TrainingError(
+                f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; the detector has diverged"
+            )
+        if len(scores) > 1 and float(np.ptp(scores)) == 0.0:
+            raise TrainingError(f"all {len(scores)} images have the same score {scores[0]:g}; the detector has learnt nothing")
+        if detector.transductive is None:
+            _check_alone(detector, images, scores, order[:AGAIN].to(device))
     return scores
+
+
+def _check_alone(detector: Detector, images: Images, scores: NDArray[np.float64], indices: torch.Tensor) -> None:
+    """Raise TrainingError if one of the images gets another score without its batch."""
+    alone = torch.cat([_checked(detector.score(images.batch(one)), 1) for one in torch.split(indices, 1)])
+    change = np.abs(alone.double().cpu().numpy() - scores[indices.cpu().numpy()]).max()
+    if not change <= BATCH_TOLERANCE * float(np.ptp(scores)):
+        raise TrainingError(
+            f"the detector's scores change with the batch (by {change:.3g}, where all scores span {np.ptp(scores):.3g}): a score "
+            "must depend on its image alone; is a layer still in train mode? (a published test that does this is declared transductive)"
+        )
 
 
 def _checked(scores: object, expected: int) -> torch.Tensor:

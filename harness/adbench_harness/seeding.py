@@ -25,9 +25,13 @@ def generator(device: torch.device, seed: int, *purpose: str | int) -> torch.Gen
 @contextmanager
 def isolated(device: torch.device) -> Iterator[None]:
     """Keep torch's global random state as it was, whatever layers and dropout draw from it inside."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        yield
+    apple = torch.mps.get_rng_state() if device.type == "mps" else None  # which fork_rng can't save
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        if apple is not None:
+            torch.mps.set_rng_state(apple)
 
 
 def seed_global(seed: int, *purpose: str | int) -> None:
@@ -40,6 +44,8 @@ def global_state(device: torch.device) -> dict[str, torch.Tensor]:
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
@@ -48,3 +54,5 @@ def restore_global(state: dict[str, torch.Tensor], device: torch.device) -> None
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(state["mps"])

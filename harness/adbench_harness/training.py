@@ -23,7 +23,9 @@ from .device import memory_named
 from .result import CurvePoint
 
 CHECKPOINT_SECONDS: Final = 30.0
-"""At most this much work is lost by a kill; short epochs share a checkpoint."""
+"""At most about this much work is lost by a kill; short epochs share a checkpoint."""
+CHECKPOINT_SHARE: Final = 20.0
+"""Where a checkpoint takes long to write (a large network, a slow disk), work goes on for so many times as long."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Training:
     generator: torch.Generator = field(init=False)
     """For a detector's own draws, on the CPU; going on from a checkpoint makes the same draws in the same order."""
     _saved_at: float = 0.0
+    _save_took: float = 0.0
     _lap: float = 0.0
 
     def __post_init__(self) -> None:
@@ -96,7 +99,8 @@ class Training:
         return self.rules.batch_size
 
     def log(self, name: str, value: float, step: int = 0) -> None:
-        """Keep one point of a curve."""
+        """Keep one point of a curve; a point logged again, as when going on from a checkpoint, takes the old one's place."""
+        self.curves = [point for point in self.curves if (point.phase, point.epoch, point.name) != ("fit", step, name)]
         self.curves.append(CurvePoint("fit", step, name, float(value)))
 
     def progress(self, done: int, total: int, what: str = "fit") -> None:
@@ -148,6 +152,8 @@ class Training:
             else:
                 self._run_phase(phase, saved if saved is not None and saved["phase"] == phase.name else None)
                 self._finished[phase.name] = _modules_state(phase)
+            for module in phase.modules.values():
+                module.eval()
 
     def _resume(self) -> dict[str, Any] | None:
         saved = self.checkpoint.load()
@@ -239,11 +245,12 @@ class Training:
     ) -> None:
         """Save a checkpoint when one is due or a stop is asked for; not at the very end, where the run itself is stored."""
         stopping = self.stop()
-        due = time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS
+        due = time.monotonic() - self._saved_at >= max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * self._save_took)
         if not (stopping or due):
             return
         self._finite(phase, epoch, losses)  # never keep a state that has gone wrong
         self._count_time()
+        started = time.monotonic()
         self.checkpoint.save(
             {
                 "phase": phase.name,
@@ -265,6 +272,7 @@ class Training:
             }
         )
         self._saved_at = time.monotonic()
+        self._save_took = self._saved_at - started
         if stopping:
             raise InterruptedRunError(
                 f"stopped in phase {phase.name}, epoch {epoch + 1} of {epochs}, step {step} of {steps}; the same command goes on from there"
@@ -273,7 +281,8 @@ class Training:
 
 def _modules_state(phase: Phase) -> dict[str, Any]:
     return {
-        name: {key: tensor.detach().cpu() for key, tensor in module.state_dict().items()}
+        # A copy even on a CPU: a later phase may go on changing the same module.
+        name: {key: tensor.detach().cpu().clone() for key, tensor in module.state_dict().items()}
         for name, module in phase.modules.items()
     }
 

@@ -39,7 +39,7 @@ class FitContext(Protocol):
 
     @property
     def generator(self) -> torch.Generator:
-        """A CPU random generator, seeded for this run; use it for every random draw in ``fit`` or ``phases``."""
+        """A CPU random generator, seeded for this run, for draws in ``fit`` and between phases; a step has a generator of its own."""
 
     def log(self, name: str, value: float, step: int = 0) -> None:
         """Keep one point of the curve ``name``; it is stored with the run."""

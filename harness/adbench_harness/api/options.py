@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -22,6 +22,9 @@ class Options(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+    lengths: ClassVar[frozenset[str]] = frozenset()
+    """Names of options that set how long a phase trains. A run that changes one is off protocol: protocols count on the default."""
 
     @classmethod
     def parse(cls, settings: dict[str, str]) -> Self:

@@ -19,7 +19,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from ..api import StoreError
-from .migrations import migrate
+from .migrations import MIGRATIONS, applied, migrate
 
 STORAGE_VERSION: Final = "v1.2.0"
 LOCK_SECONDS: Final = 30.0
@@ -30,12 +30,13 @@ def reading(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection.
 
     Raises:
-        StoreError: if there is no database, another program holds it for writing, or it is damaged.
+        StoreError: if there is no database, another program holds it for writing, it is damaged, or of another adbench's schema.
     """
     if not database.is_file():
         raise StoreError(f"there is no database at {database}; make a run first, or name another folder with --results")
     db = _connect(database)
     try:
+        _check_schema(db, database)
         yield db
     finally:
         db.close()
@@ -92,6 +93,21 @@ def _change(copy: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         db.execute("detach adbench")
     finally:
         db.close()
+
+
+def _check_schema(db: duckdb.DuckDBPyConnection, database: Path) -> None:
+    try:
+        seen = applied(db)
+    except duckdb.Error as error:
+        raise StoreError(
+            f"{database} is no database of adbench ({_first_line(error)}); make it anew: adbench results rebuild"
+        ) from None
+    if seen > len(MIGRATIONS):
+        raise StoreError(f"{database} was written by a newer adbench; upgrade: pip install --upgrade adbench-harness")
+    if seen < len(MIGRATIONS):
+        raise StoreError(
+            f"{database} is of an older adbench and waits to be brought up to date; try again, or: adbench results rebuild"
+        )
 
 
 def _connect(database: Path) -> duckdb.DuckDBPyConnection:

@@ -17,7 +17,6 @@ from ..metrics.evaluation import Figure, evaluate
 from ..metrics.thresholds import RULES
 from ..result import Manifest, Scores, check_files, read_curves, read_manifest, read_scores, run_folders
 from .database import reading, writing
-from .migrations import MIGRATIONS, applied
 
 
 @dataclass
@@ -75,10 +74,9 @@ def tasks(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
 
 
 def _state(database: Path) -> tuple[set[str], bool]:
-    """The runs a database holds, and whether its schema is the newest."""
+    """The runs a database holds, and whether it can be read as it is."""
     with suppress(StoreError, duckdb.Error), reading(database) as db:
-        known = {str(row[0]) for row in db.execute("select run_id from run").fetchall()}
-        return known, applied(db) == len(MIGRATIONS)
+        return {str(row[0]) for row in db.execute("select run_id from run").fetchall()}, True
     return set(), not database.exists()
 
 

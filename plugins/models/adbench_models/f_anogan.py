@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every reader of PyTorch code expects
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from adbench_harness.api import (
     BuildContext,
@@ -33,7 +33,7 @@ from adbench_harness.api import (
 )
 
 from . import value_range
-from .optimisation import descend
+from .optimisation import descend, gan_adam
 from .value_range import ValueRange
 
 adbench_api = 1
@@ -49,11 +49,12 @@ LOOSE_EPS: Final = 0.8
 PENALTY_WEIGHT: Final = 10.0
 CRITIC_STEPS: Final = 5
 """One generator step in every five critic steps, counted within the epoch."""
-BETAS: Final = (0.5, 0.999)
 
 
 class FAnoGANOptions(Options):
     """Defaults are those of the public code."""
+
+    lengths: ClassVar = frozenset({"gan_epochs", "encoder_epochs"})
 
     gan_epochs: int = Field(300, ge=1, description="epochs of the first stage, where the protocol doesn't say")
     encoder_epochs: int = Field(200, ge=1, description="epochs of the second stage, where the protocol doesn't say")
@@ -167,7 +168,8 @@ class FAnoGAN(TrainedDetector):
     def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
         """Two stages: the GAN, then the encoder, for which generator and critic stand still."""
         self.networks.requires_grad_(True)
-        critic_optimiser, generator_optimiser = self._adam(self.critic), self._adam(self.generator)
+        rate = self.options.learning_rate
+        critic_optimiser, generator_optimiser = gan_adam(self.critic, rate), gan_adam(self.generator, rate)
 
         def gan_step(batch: Step) -> Mapping[str, Tensor]:
             real = self._training_images(batch)
@@ -188,7 +190,7 @@ class FAnoGAN(TrainedDetector):
         )
         self.generator.eval().requires_grad_(False)
         self.critic.eval().requires_grad_(False)
-        encoder_optimiser = self._adam(self.encoder)
+        encoder_optimiser = gan_adam(self.encoder, rate)
         yield Phase(
             name="encoder",
             modules={"encoder": self.encoder},
@@ -253,8 +255,7 @@ class FAnoGAN(TrainedDetector):
 
     def anomaly_map(self, images: Tensor) -> Tensor:
         """Absolute difference of image and reconstruction, mean over channels, shape (B, S, S); section 2.3 of the paper."""
-        residual: Tensor = images - self.reconstruct(images)
-        return residual.abs().mean(dim=1)
+        return value_range.residual(images, self.reconstruct(images))
 
     def state(self) -> dict[str, Tensor]:
         """All three networks."""
@@ -290,9 +291,6 @@ class FAnoGAN(TrainedDetector):
             return entered
         tossed = (images * 255).round().long().sum(dim=(1, 2, 3), keepdim=True) % 2
         return torch.where(tossed == 0, entered.flip(-1), entered)
-
-    def _adam(self, network: nn.Module) -> Adam:
-        return Adam(network.parameters(), lr=self.options.learning_rate, betas=BETAS)
 
 
 @hookimpl

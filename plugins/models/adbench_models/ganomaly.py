@@ -10,13 +10,14 @@ Networks and constants follow the authors' public code (commit 78da4ea).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Literal, NamedTuple
+from contextlib import contextmanager
+from typing import ClassVar, Final, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every reader of PyTorch code expects
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from adbench_harness.api import (
     BuildContext,
@@ -33,7 +34,7 @@ from adbench_harness.api import (
 )
 
 from . import value_range
-from .optimisation import descend
+from .optimisation import descend, gan_adam
 from .value_range import ValueRange
 
 adbench_api = 1
@@ -48,13 +49,14 @@ ENCODER_WEIGHT: Final = 1.0
 COLLAPSED: Final = 1e-5
 """A discriminator whose loss is below this has stopped teaching, and begins anew."""
 INITIAL_STD: Final = 0.02
-BETAS: Final = (0.5, 0.999)
 PUBLISHED_BATCH: Final = 32
 """The study's batch size, which the public code uses for its test too."""
 
 
 class GANomalyOptions(Options):
     """Defaults are those of the public code, but for bn_at_test."""
+
+    lengths: ClassVar = frozenset({"adversarial_epochs"})
 
     adversarial_epochs: int = Field(15, ge=1, description="epochs of training, where the protocol doesn't say")
     value_range: ValueRange = Field("symmetric", description="symmetric: images in [-1, 1] as tanh gives them; unit: [0, 1]")
@@ -165,13 +167,14 @@ class GANomaly(TrainedDetector):
 
     def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
         """One phase, in which generator and discriminator take turns at every step."""
-        generator_optimiser, discriminator_optimiser = self._adam(self.generator), self._adam(self.discriminator)
+        rate = self.options.learning_rate
+        generator_optimiser, discriminator_optimiser = gan_adam(self.generator, rate), gan_adam(self.discriminator, rate)
 
         def step(batch: Step) -> Mapping[str, Tensor]:
             real = value_range.enter(batch.images, self.options.value_range)
             losses = self.step(real, generator_optimiser, discriminator_optimiser)
-            self.restart_if_collapsed(losses["err_d"], batch.generator)
-            return losses
+            restarted = self.restart_if_collapsed(losses["err_d"], batch.generator)
+            return losses | {"restarts": restarted}
 
         yield Phase(
             name="adversarial",
@@ -213,8 +216,8 @@ class GANomaly(TrainedDetector):
         }
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def restart_if_collapsed(self, err_d: Tensor, generator: torch.Generator) -> None:
-        """Draw the discriminator's weights anew if its loss says that it has collapsed.
+    def restart_if_collapsed(self, err_d: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw the discriminator's weights anew if its loss says that it has collapsed; 1 if so, else 0, as a 0-d tensor.
 
         Optimiser moments and running statistics stay, as in the public code. The loss is not looked at by the host, which
         would have to wait for the device: new weights are drawn at every step, and the device chooses.
@@ -223,11 +226,12 @@ class GANomaly(TrainedDetector):
         with torch.no_grad():
             for parameter, drawn in zip(self.discriminator.parameters(), _initial(self.discriminator, generator), strict=True):
                 parameter.copy_(torch.where(collapsed, drawn, parameter))
+        return collapsed.to(err_d.dtype)
 
     def score(self, images: Tensor) -> Tensor:
         """Mean squared difference of the two codes, shape (B,)."""
-        self._set_normalisation()
-        rebuilt: Rebuilt = self.generator(value_range.enter(images, self.options.value_range))
+        with self._normalised_at_test():
+            rebuilt: Rebuilt = self.generator(value_range.enter(images, self.options.value_range))
         return (rebuilt.code - rebuilt.code_again).square().flatten(1).mean(dim=1)
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -237,8 +241,7 @@ class GANomaly(TrainedDetector):
 
     def anomaly_map(self, images: Tensor) -> Tensor:
         """Absolute difference of image and reconstruction, mean over channels, shape (B, S, S)."""
-        residual: Tensor = images - self.reconstruct(images)
-        return residual.abs().mean(dim=1)
+        return value_range.residual(images, self.reconstruct(images))
 
     @property
     def transductive(self) -> Transductive | None:
@@ -260,15 +263,19 @@ class GANomaly(TrainedDetector):
         """Learnt values of both networks."""
         return sum(p.numel() for network in (self.generator, self.discriminator) for p in network.parameters())
 
-    def _set_normalisation(self) -> None:
-        """Batch statistics at test leave the running ones as training left them; the public code goes on moving them, unused."""
-        for module in self.generator.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.train(self.options.bn_at_test == "batch")
-                module.track_running_stats = self.options.bn_at_test == "running"
-
-    def _adam(self, network: nn.Module) -> Adam:
-        return Adam(network.parameters(), lr=self.options.learning_rate, betas=BETAS)
+    @contextmanager
+    def _normalised_at_test(self) -> Iterator[None]:
+        """By the option's statistics. Those of training stay as they are; the public code goes on moving them, unused."""
+        norms = [module for module in self.generator.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.train(self.options.bn_at_test == "batch")
+            norm.track_running_stats = self.options.bn_at_test == "running"
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.eval()
+                norm.track_running_stats = True
 
 
 def _initial(network: nn.Module, generator: torch.Generator) -> Iterator[Tensor]:

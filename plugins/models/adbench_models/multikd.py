@@ -9,9 +9,10 @@ On an abnormal image the two disagree, in direction and in value. Constants foll
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 import torch
 from pydantic import Field, field_validator, model_validator
@@ -44,12 +45,14 @@ EPOCHS: Final = 202
 """The public configuration says 201, and its loop runs one more."""
 MAP_SIGMA: Final = 4.0
 """Pixels of a 128 x 128 image, by which an anomaly map is smoothed."""
-SMALLEST_STRIDE: Final = 32
-"""Five max-pools halve the image five times."""
+STRIDE: Final = 32
+"""Five max-pools each halve the image."""
 
 
 class MultiKDOptions(Options):
     """Defaults are those of the public code's configuration."""
+
+    lengths: ClassVar = frozenset({"distil_epochs"})
 
     teacher: Literal["imagenet", "imagenet-features", "random"] | Path = Field(
         "imagenet", description="imagenet, imagenet-features, random, or the path of a VGG-16 state dict"
@@ -92,8 +95,11 @@ class MultiKDOptions(Options):
         return self
 
     def identity(self) -> dict[str, Json]:
-        """How much is cached changes time, not results."""
-        return {name: value for name, value in super().identity().items() if name != "feature_cache_mib"}
+        """How much is cached changes time, not results. What a teacher from a file is counts, not whether it had to be said."""
+        plain = {name: value for name, value in super().identity().items() if name != "feature_cache_mib"}
+        if isinstance(self.teacher, Path):
+            plain["teacher_kind"] = _weights(self.teacher, self.teacher_kind).kind
+        return plain
 
     def labels(self) -> dict[str, str]:
         """A teacher from a file is named by what it is and its hash."""
@@ -146,8 +152,8 @@ class MultiKD(TrainedDetector):
     """Teacher and cloner. The loss compares four max-pools, the score the last three."""
 
     def __init__(self, options: MultiKDOptions, context: BuildContext) -> None:
-        if context.image_size % SMALLEST_STRIDE:
-            raise OptionError(f"multikd needs an image size divisible by {SMALLEST_STRIDE}, not {context.image_size}")
+        if context.image_size % STRIDE:
+            raise OptionError(f"multikd needs an image size divisible by {STRIDE}, not {context.image_size}")
         self.options = options
         self.weight = 0.0 if options.direction_only else options.value_weight
         self._teacher_facts: dict[str, Json]
@@ -192,16 +198,24 @@ class MultiKD(TrainedDetector):
         self.cloner.eval()
 
     def losses(self, teacher: list[Tensor], cloner: list[Tensor]) -> dict[str, Tensor]:
-        """Training loss and its two terms, 0-d: sums over four max-pools of means over the batch."""
-        directions = torch.stack([direction(t, c).mean() for t, c in zip(teacher, cloner, strict=True)]).sum()
-        values = torch.stack([value(t, c).mean() for t, c in zip(teacher, cloner, strict=True)]).sum()
+        """Training loss and its two terms, 0-d: sums over four max-pools of means over the batch.
+
+        A value term without weight is logged and takes no part, so that it costs nothing and may overflow.
+        """
+        pairs = list(zip(teacher, cloner, strict=True))
+        directions = torch.stack([direction(t, c).mean() for t, c in pairs]).sum()
+        if self.weight == 0:
+            values = torch.stack([value(t, c.detach()).mean() for t, c in pairs]).sum()
+            return {"loss": directions, "direction": directions, "value": values}
+        values = torch.stack([value(t, c).mean() for t, c in pairs]).sum()
         return {"loss": directions + self.weight * values, "direction": directions, "value": values}
 
     def score(self, images: Tensor) -> Tensor:
         """Direction plus weighted value term, summed over the score's max-pools; shape (B,)."""
         x = _three_channels(images)
         pairs = list(zip(self.teacher(x), self.cloner(x), strict=True))[-self.options.score_layers :]
-        return torch.stack([direction(t, c) + self.weight * value(t, c) for t, c in pairs]).sum(dim=0)
+        terms = [direction(t, c) if self.weight == 0 else direction(t, c) + self.weight * value(t, c) for t, c in pairs]
+        return torch.stack(terms).sum(dim=0)
 
     def anomaly_map(self, images: Tensor) -> Tensor:
         """How much each pixel moves the score: absolute gradient, summed over channels, smoothed; shape (B, H, W).
@@ -234,8 +248,13 @@ class MultiKD(TrainedDetector):
 
     def _teaching(self, images: Images, context: FitContext) -> Callable[[Step], list[Tensor]]:
         """The teacher's features of a batch: looked up where all of them fit into memory, since images and teacher are fixed."""
-        if self._features_mib(images) > self.options.feature_cache_mib:
-            return lambda batch: self._teach(batch.images)
+        if self._features_mib(images) <= self.options.feature_cache_mib:
+            with suppress(torch.OutOfMemoryError):
+                cached = self._all_features(images, context)
+                return lambda batch: [features[batch.indices] for features in cached]
+        return lambda batch: self._teach(batch.images)
+
+    def _all_features(self, images: Images, context: FitContext) -> list[Tensor]:
         cached: list[Tensor] = []
         for start in range(0, len(images), context.batch_size):
             context.progress(start, len(images), "teacher features")
@@ -244,7 +263,7 @@ class MultiKD(TrainedDetector):
                 if start == 0:
                     cached.append(features.new_empty(len(images), *features.shape[1:]))
                 cached[layer][start : start + len(rows)] = features
-        return lambda batch: [features[batch.indices] for features in cached]
+        return cached
 
     def _teach(self, images: Tensor) -> list[Tensor]:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The value range in which a GAN works: its generator ends in tanh, so images in [0, 1] are stretched to [-1, 1]."""
+"""The value range in which a GAN works, and the way back: its generator ends in tanh, so [0, 1] is stretched to [-1, 1]."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ ValueRange = Literal["symmetric", "unit"]
 def enter(images: Tensor, value_range: ValueRange) -> Tensor:
     """Images in [0, 1] to the network's range; same shape."""
     return images * 2 - 1 if value_range == "symmetric" else images
+
+
+def residual(images: Tensor, rebuilt: Tensor) -> Tensor:
+    """Absolute difference of images and what was made of them, mean over channels: (B, C, H, W) twice to (B, H, W)."""
+    return (images - rebuilt).abs().mean(dim=1)
 
 
 def leave(images: Tensor, value_range: ValueRange) -> Tensor:

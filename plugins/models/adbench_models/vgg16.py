@@ -14,6 +14,7 @@ of its own: ``plain`` leaves the mean (and the std) out, ``trained`` gives what 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +150,7 @@ def _download(kind: Kind) -> Mapping[str, Any]:
     weights = VGG16_Weights.IMAGENET1K_V1 if kind == "imagenet" else VGG16_Weights.IMAGENET1K_FEATURES
     target = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
     try:
-        state: Mapping[str, Any] = weights.get_state_dict(progress=True, check_hash=True)
+        state: Mapping[str, Any] = weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
         reason = getattr(error, "reason", error)
         raise WeightsError(

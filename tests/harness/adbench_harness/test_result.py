@@ -140,19 +140,20 @@ def test_examples_lie_in_a_folder_of_their_own_and_are_known_by_hash(
     assert find_run(results.runs, make_manifest().run_id) is not None
 
 
-def test_an_altered_picture_makes_a_run_doubtful_and_a_removed_one_does_not(
-    results: Results, make_manifest: MakeManifest, scores: Scores
+def test_weights_and_pictures_may_be_altered_removed_or_linked_and_nothing_else(
+    results: Results, make_manifest: MakeManifest, scores: Scores, tmp_path: Path
 ) -> None:
-    folder = write_run(results.runs, make_manifest(), scores, [], None, PICTURES)
+    """No figure depends on them, so a run is not made again because of them."""
+    folder = write_run(results.runs, make_manifest(), scores, [], {"w": torch.ones(2)}, PICTURES)
     (folder / "examples" / "00-map.png").write_bytes(b"another")
-    with pytest.raises(StoreError, match=r"00-map\.png is not the file that the run wrote"):
-        check_files(folder, read_manifest(folder))
-    (folder / "examples" / "00-map.png").unlink()
-    check_files(folder, read_manifest(folder))
+    (folder / "weights.safetensors").rename(tmp_path / "moved")
+    (folder / "weights.safetensors").symlink_to(tmp_path / "moved")
+    assert find_run(results.runs, make_manifest().run_id) is not None
     for path in (folder / "examples").iterdir():
         path.unlink()
     (folder / "examples").rmdir()
-    check_files(folder, read_manifest(folder))
+    (folder / "weights.safetensors").unlink()
+    assert find_run(results.runs, make_manifest().run_id) is not None
     (folder / "curves.parquet").unlink()
     with pytest.raises(StoreError, match=r"curves\.parquet is missing"):
         check_files(folder, read_manifest(folder))
@@ -196,13 +197,10 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(results: Results, make_r
         check_files(folder, strange)
 
 
-@pytest.mark.parametrize("linked", ["weights.safetensors", "examples"])
-def test_a_link_is_refused_wherever_it_leads(
-    results: Results, make_manifest: MakeManifest, scores: Scores, tmp_path: Path, linked: str
-) -> None:
-    folder = write_run(results.runs, make_manifest(), scores, [], {"w": torch.ones(2)}, PICTURES)
-    (folder / linked).rename(tmp_path / linked)
-    (folder / linked).symlink_to(tmp_path / linked)
+def test_linked_scores_are_refused_wherever_they_lead(results: Results, make_run: Any, tmp_path: Path) -> None:
+    folder = results.runs / make_run().run_id
+    (folder / "scores.parquet").rename(tmp_path / "scores.parquet")
+    (folder / "scores.parquet").symlink_to(tmp_path / "scores.parquet")
     with pytest.raises(StoreError, match=r"is a link; put the file itself there"):
         check_files(folder, read_manifest(folder))
 
@@ -232,7 +230,7 @@ def test_the_names_of_unfinished_folders_are_those_that_writing_gives(
     make_run()
     mine = (make_manifest().run_id, os.getpid())
     assert seen == [[mine, mine], [mine]]
-    assert list(unfinished_folders(results.runs)) == []
+    assert [found[1:] for found in unfinished_folders(results.runs)] == [mine]  # what was set aside, until it is pruned
 
 
 def test_manifests_of_another_time_or_kind_are_told(results: Results, make_run: Any) -> None:

@@ -16,13 +16,24 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from adbench_harness import training
-from adbench_harness.api import AdbenchError, DataError, InterruptedRunError, OptionError, PluginError, Subset, TrainingError
+from adbench_harness.api import (
+    AdbenchError,
+    BuildContext,
+    DataError,
+    InterruptedRunError,
+    OptionError,
+    PluginError,
+    Subset,
+    TrainingError,
+)
+from adbench_harness.data.images import DeviceImages
 from adbench_harness.data.prepare import prepare
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
 from adbench_harness.result import read_manifest, read_scores
 from adbench_harness.retention import KeepWeights, Removable
 from adbench_harness.runner import Conditions, run_one
+from adbench_harness.scoring import score_images
 from adbench_harness.store.ingest import figures
 
 TINY = RunRequest("tiny-autoencoder", "tiny-discs", "tiny-protocol", device="cpu")
@@ -179,6 +190,33 @@ def test_what_changes_scores_changes_the_run_and_what_does_not_does_not(tiny: Pa
     assert len({base, *ids}) == 7
 
 
+def test_a_run_that_was_altered_is_made_again_and_what_was_there_is_kept(tiny: Path, conditions: Conditions) -> None:
+    made = plan(replace(TINY, settings={"epochs": "1"}), conditions.home)
+    folder = run_one(made, conditions).folder
+    (folder / "scores.parquet").write_bytes(b"altered")
+    (folder / "notes.txt").write_text("mine")
+    again = run_one(made, conditions)
+    assert not again.already_done
+    (warning,) = again.warnings
+    kept = next(path for path in folder.parent.iterdir() if ".replaced." in path.name)
+    assert warning == f"{folder} was altered or could not be read, and is kept as {kept.name} beside it"
+    assert (kept / "notes.txt").read_text() == "mine"
+
+
+def test_weights_are_what_training_left_and_give_the_stored_scores(home: Home, results: Results) -> None:
+    request = RunRequest("pca", "phantom", "esmaeili2023", settings={"image_size": "32"}, device="cpu")
+    made = plan(request, home)
+    folder = run_one(made, Conditions(home, results)).folder
+    detector = made.model.spec.build(
+        made.options, BuildContext(torch.device("cpu"), torch.float32, 3, 32, torch.Generator().manual_seed(9))
+    )
+    detector.load(load_file(folder / "weights.safetensors"))
+    stored = read_scores(folder)
+    prepared = prepare(made.listing, made.samples("train", "test"), made.protocol.fit, home)
+    images = DeviceImages(prepared, list(stored.image), torch.device("cpu"), torch.float32)
+    np.testing.assert_allclose(score_images(detector, images, 32, torch.device("cpu")), stored.score, rtol=1e-5)
+
+
 def test_an_overridden_protocol_field_makes_the_run_off_protocol(tiny: Path, conditions: Conditions) -> None:
     outcome = run_one(plan(replace(TINY, settings={"epochs": "2", "width": "4"}), conditions.home), conditions)
     assert outcome.manifest.protocol["overrides"] == {"epochs": "2"}
@@ -244,7 +282,7 @@ def test_a_state_that_cannot_be_kept_is_the_plugin_s_error(
 ) -> None:
     made = plan(TINY, conditions.home)
     monkeypatch.setattr(made.model.spec.build, "state", lambda self: state)
-    with pytest.raises(PluginError, match="failed while its result was stored"):
+    with pytest.raises(PluginError, match="failed while its weights were taken"):
         run_one(made, conditions)
     assert list(conditions.results.runs.iterdir()) == []
 
@@ -310,6 +348,7 @@ from adbench_harness import training
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
 from adbench_harness.runner import Conditions, run_one
+from adbench_harness.scoring import score_images
 
 training.CHECKPOINT_SECONDS = 0
 epochs = 0

@@ -46,6 +46,44 @@ def test_scores_come_in_the_images_order_as_float64() -> None:
     assert seen == [(3, 7), (6, 7), (7, 7)]
 
 
+def test_a_score_that_changes_with_its_batch_is_refused() -> None:
+    norm = torch.nn.BatchNorm2d(3)
+    norm.train()
+    with pytest.raises(
+        TrainingError, match=r"change with the batch \(by .*, where all scores span .*is a layer still in train mode"
+    ):
+        score_images(Scorer(lambda x: norm(x)[:, 0, 0, 0] + x[:, 0, 0, 0]), Ramp(), 7, CPU)
+    norm.eval()
+    score_images(Scorer(lambda x: norm(x)[:, 0, 0, 0]), Ramp(), 7, CPU)
+
+
+def test_images_come_in_an_order_that_their_names_do_not_decide() -> None:
+    seen: list[list[int]] = []
+
+    def rule(x: Tensor) -> Tensor:
+        seen.append(x[:, 0, 0, 0].int().tolist())
+        return x.mean(dim=(1, 2, 3))
+
+    score_images(Scorer(rule), Ramp(), 4, CPU)
+    in_batches, alone = seen[:2], seen[2:]
+    assert sorted(in_batches[0] + in_batches[1]) == list(range(7))
+    assert in_batches[0] + in_batches[1] != list(range(7))
+    assert alone == [[image] for image in (in_batches[0] + in_batches[1])[:4]]
+
+
+def test_a_detector_s_own_draws_are_seeded_and_leave_the_global_stream_alone() -> None:
+    def rule(x: Tensor) -> Tensor:
+        return x.mean(dim=(1, 2, 3)) + 1e-6 * torch.rand(len(x))
+
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    first = score_images(Scorer(rule), Ramp(), 3, CPU, seed=4)
+    assert torch.equal(torch.rand(1), expected)
+    np.testing.assert_array_equal(score_images(Scorer(rule), Ramp(), 3, CPU, seed=4), first)
+    assert not np.array_equal(score_images(Scorer(rule), Ramp(), 3, CPU, seed=5), first)
+
+
 class Neighbourly(Scorer):
     """Its score says which images it was batched with: a bit for each."""
 

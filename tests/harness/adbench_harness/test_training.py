@@ -137,6 +137,40 @@ def test_it_is_averaged_alike_when_the_epoch_was_interrupted(make: Make) -> None
     assert {point.name: point.value for point in again.curves} == {"always": pytest.approx(1.8), "seldom": pytest.approx(64 / 6)}
 
 
+class Shared(Recorder):
+    """Its second phase goes on training what the first has trained, from a constant that was computed between them."""
+
+    def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
+        yield self._phase("one", self.first)
+        self.between = float(self.first.weight.detach().mean())
+        context.log("between", self.between)
+        with torch.no_grad():
+            self.first.bias.add_(self.between)
+        yield self._phase("two", self.first)
+
+
+def test_a_module_that_two_phases_share_is_restored_as_the_first_left_it(make: Make, tmp_path: Path) -> None:
+    whole, detector = make(checkpoint=CheckpointFile(tmp_path / "whole.pt", describe(CPU, "float32"))), Shared()
+    whole.run(detector)
+    asked = iter(range(100))
+    with pytest.raises(InterruptedRunError):
+        make(stop=lambda: next(asked) == 11).run(Shared())  # in the second phase: the first has nine steps
+    again, gone_on = make(), Shared()
+    again.run(gone_on)
+    assert gone_on.between == detector.between
+    assert torch.equal(gone_on.first.weight, detector.first.weight)
+    assert [point for point in again.curves if point.name == "between"] == [
+        point for point in whole.curves if point.name == "between"
+    ]
+
+
+def test_after_a_phase_its_modules_are_in_eval_mode(make: Make) -> None:
+    detector = Recorder()
+    make().run(detector)
+    assert not detector.first.training
+    assert not detector.second.training
+
+
 def test_every_epoch_presents_every_image_once_in_an_order_of_its_own(make: Make) -> None:
     detector = Recorder()
     done = make()
@@ -210,6 +244,26 @@ def test_going_on_from_any_step_ends_bit_for_bit_as_without_a_stop(make: Make, a
     assert (rest.steps, rest.presented, rest.epochs, rest.resumed) == (whole.steps, whole.presented, whole.epochs, 1)
 
 
+def test_where_a_checkpoint_takes_long_they_are_rarer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands still but for a second a step and four a checkpoint; one is due every ten times as long as it takes."""
+    now, saved = [0.0], []
+
+    def save(self: CheckpointFile, content: Mapping[str, Any]) -> None:
+        saved.append(now[0])
+        now[0] += 4
+
+    class Ticking(Noise):
+        def batch(self, indices: Tensor) -> Tensor:
+            now[0] += 1
+            return super().batch(indices)
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(CheckpointFile, "save", save)
+    monkeypatch.setattr(training, "CHECKPOINT_SHARE", 10.0)
+    make(images=Ticking()).run(Recorder(epochs=20))  # 120 steps
+    assert saved == [30.0, 74.0, 118.0]
+
+
 def test_checkpoints_are_saved_when_due(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[tuple[str, int, int]] = []
     monkeypatch.setattr(
@@ -218,6 +272,7 @@ def test_checkpoints_are_saved_when_due(make: Make, monkeypatch: pytest.MonkeyPa
     make().run(Recorder(epochs=1))
     assert saved == []
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(training, "CHECKPOINT_SHARE", 0)
     make().run(Recorder(epochs=1))
     assert saved == [(name, 0, step) for name in ("first", "second") for step in (1, 2, 3)]
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everywhere
 
 from adbench_harness.api import BuildContext, OptionError, Phase, Step
-from adbench_models.f_anogan import BETAS, LATENT, FAnoGAN, FAnoGANOptions, UpsampledConv2d
+from adbench_models.f_anogan import LATENT, FAnoGAN, FAnoGANOptions, UpsampledConv2d
+from adbench_models.optimisation import gan_adam
 
 MakeContext = Callable[..., BuildContext]
 MakeStep = Callable[..., Step]
@@ -93,6 +94,47 @@ def test_the_generator_steps_once_in_five_counted_within_the_epoch(
     assert moved == [True, False, False, False, False, True, False]
 
 
+def test_optimisers_and_dropout_are_as_published(make_context: MakeContext, phases: Phases) -> None:
+    made = detector(make_context())
+    optimisers = [optimiser for phase in phases(made, pictures()) for optimiser in phase.optimisers.values()]
+    assert len(optimisers) == 3
+    for optimiser in optimisers:
+        assert type(optimiser) is torch.optim.Adam
+        (group,) = optimiser.param_groups
+        assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (2e-4, (0.5, 0.999), 1e-8, 0)
+    dropouts = [module.p for module in made.networks.modules() if isinstance(module, nn.Dropout2d)]
+    assert dropouts == [0.25] * 8
+
+
+def test_both_stages_see_mirrored_images_and_noise_is_normal(
+    make_context: MakeContext, phases: Phases, make_step: MakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, seen, noises, mixes = detector(make_context()), [], [], []
+    mirror, critic = made._training_images, made.step_critic
+
+    def mirrored(batch: Step) -> Tensor:
+        seen.append(len(batch.images))
+        return mirror(batch)
+
+    def stepped(real: Tensor, noise: Tensor, mix: Tensor, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+        noises.append(noise)
+        mixes.append(mix)
+        return critic(real, noise, mix, optimiser)
+
+    monkeypatch.setattr(made, "_training_images", mirrored)
+    monkeypatch.setattr(made, "step_critic", stepped)
+    for phase in phases(made, pictures(64)):
+        for module in phase.modules.values():
+            module.train()
+        phase.step(make_step(pictures(64)))
+    assert seen == [64, 64]
+    assert float(noises[0].mean()) == pytest.approx(0, abs=0.1)
+    assert float(noises[0].std()) == pytest.approx(1, abs=0.1)
+    assert mixes[0].shape == (64, 3, 1, 1)
+    assert 0 <= float(mixes[0].min()) < float(mixes[0].max()) < 1
+    assert len(torch.unique(mixes[0])) == 64 * 3, "a share for each image and channel"
+
+
 def test_a_batch_of_one_image_trains(make_context: MakeContext, phases: Phases, make_step: MakeStep) -> None:
     made = detector(make_context())
     made.networks.train()
@@ -119,10 +161,6 @@ def test_the_encoder_learns_while_the_others_stand_still(make_context: MakeConte
     assert not made.encoder.training
 
 
-def adam(network: nn.Module) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), lr=2e-4, betas=BETAS)
-
-
 def test_what_is_not_computed_changes_no_loss_and_no_step(make_context: MakeContext) -> None:
     """Against the plain form: a graph through everything, gradients for everything, most of them thrown away."""
     made = detector(make_context(dtype=torch.float64))
@@ -131,8 +169,8 @@ def test_what_is_not_computed_changes_no_loss_and_no_step(make_context: MakeCont
         if isinstance(module, nn.Dropout2d):
             module.p = 0.0
     plain = copy.deepcopy(made)
-    optimisers = {name: adam(network) for name, network in made.networks.items()}
-    plain_optimisers = {name: adam(network) for name, network in plain.networks.items()}
+    optimisers = {name: gan_adam(network, 2e-4) for name, network in made.networks.items()}
+    plain_optimisers = {name: gan_adam(network, 2e-4) for name, network in plain.networks.items()}
     draw = torch.Generator().manual_seed(5)
     for _ in range(2):
         real = pictures().double() * 2 - 1
@@ -179,10 +217,10 @@ def test_no_network_but_the_one_that_steps_gets_a_gradient(make_context: MakeCon
     made = detector(make_context())
     made.networks.train()
     noise, mix = torch.randn(4, LATENT), torch.rand(4, 3, 1, 1)
-    made.step_generator(noise, adam(made.generator))
+    made.step_generator(noise, gan_adam(made.generator, 2e-4))
     assert all(parameter.grad is None for parameter in made.critic.parameters())
     made.networks.zero_grad()
-    made.step_critic(pictures(), noise, mix, adam(made.critic))
+    made.step_critic(pictures(), noise, mix, gan_adam(made.critic, 2e-4))
     assert all(parameter.grad is None for parameter in made.generator.parameters())
 
 

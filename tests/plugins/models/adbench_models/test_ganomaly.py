@@ -12,7 +12,9 @@ from adbench_harness.api import BuildContext, OptionError, Phase, Step
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
 from adbench_harness.runner import Conditions, run_one
-from adbench_models.ganomaly import BETAS, COLLAPSED, GANomaly, GANomalyOptions
+from adbench_models import ganomaly
+from adbench_models.ganomaly import COLLAPSED, GANomaly, GANomalyOptions
+from adbench_models.optimisation import gan_adam
 
 MakeContext = Callable[..., BuildContext]
 MakeStep = Callable[..., Step]
@@ -28,7 +30,7 @@ def pictures(count: int = 4, size: int = 32, channels: int = 3) -> Tensor:
 
 
 def adam(network: nn.Module) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), lr=2e-4, betas=BETAS)
+    return gan_adam(network, 2e-4)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,28 @@ def test_one_phase_of_fifteen_epochs_that_drops_the_last_batch(make_context: Mak
     stages = phases(made, pictures())
     phase = next(stages)
     assert (phase.name, phase.epochs, phase.drop_last) == ("adversarial", 15, True)
+    for optimiser in phase.optimisers.values():
+        assert type(optimiser) is torch.optim.Adam
+        (group,) = optimiser.param_groups
+        assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (2e-4, (0.5, 0.999), 1e-8, 0)
     made.generator.train()
     assert next(stages, None) is None
     assert not made.generator.training
+
+
+def test_a_step_looks_whether_the_discriminator_has_collapsed(
+    make_context: MakeContext, phases: Phases, make_step: MakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = detector(make_context())
+    phase = next(phases(made, pictures()))
+    made.generator.train()
+    made.discriminator.train()
+    assert phase.step(make_step(pictures()))["restarts"] == 0
+    monkeypatch.setattr(ganomaly, "COLLAPSED", 1e9)
+    assert phase.step(make_step(pictures(), seed=1))["restarts"] == 1
+    drawn = first_weights(made)
+    phase.step(make_step(pictures(), seed=1))
+    assert torch.equal(first_weights(made), drawn), "drawn from the step's own stream"
 
 
 def test_what_is_not_computed_changes_no_loss_and_no_step(make_context: MakeContext) -> None:
@@ -185,6 +206,7 @@ def test_by_batch_statistics_it_does_and_says_so_and_the_trained_statistics_stay
     with torch.no_grad():
         assert not torch.allclose(made.score(images)[:3], made.score(images[:3]), rtol=1e-3)
     assert all(torch.equal(tensor, before[name]) for name, tensor in made.state().items())
+    assert not any(module.training for module in made.generator.modules()), "and pictures are made as ever"
 
 
 @pytest.mark.parametrize("value_range", ["symmetric", "unit"])

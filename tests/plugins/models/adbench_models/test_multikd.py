@@ -157,6 +157,15 @@ def test_what_is_not_computed_changes_no_loss_and_no_step(
         torch.testing.assert_close(made.cloner.state_dict()[name], tensor, rtol=1e-8, atol=1e-10)
 
 
+def test_a_value_term_without_weight_takes_no_part(make_context: MakeContext) -> None:
+    made = detector(make_context(), direction_only=True)
+    huge = [torch.full((2, 3), 1e30)], [torch.full((2, 3), 2e30).requires_grad_()]
+    losses = made.losses(*huge)
+    assert torch.isinf(losses["value"])
+    assert torch.isfinite(losses["loss"])
+    assert not losses["value"].requires_grad
+
+
 def test_image_sizes_that_the_pools_cannot_halve_are_refused(make_context: MakeContext) -> None:
     with pytest.raises(OptionError, match="divisible by 32, not 48"):
         detector(make_context(image_size=48))

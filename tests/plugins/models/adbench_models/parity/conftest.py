@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,12 @@ class Vectors:
         """The image batch in [-1, 1], float64."""
         return 2 * self.unit(channels) - 1
 
+    def tensors(self, channels: int) -> list[dict[str, Any]]:
+        """The table of parameters for a number of image channels."""
+        rows: list[dict[str, Any]] = self["fill"]["tensors"]
+        changed = {row["k"]: row for row in self["channels1"]["tensors_that_differ"]} if channels == 1 else {}
+        return [changed.get(row["k"], row) for row in rows]
+
     def random(self, offset: int) -> np.random.Generator:
         return np.random.default_rng(self.seed + offset)
 
@@ -66,6 +72,11 @@ class Vectors:
                 assert norm.running_var is not None
                 norm.running_mean.copy_(0.1 * torch.cos(channel))
                 norm.running_var.copy_(1 + 0.5 * torch.sin(channel))
+
+
+def length(network: nn.Module) -> float:
+    """Euclidean length of all parameters together."""
+    return float(torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).norm())
 
 
 def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
@@ -94,6 +105,10 @@ class Check:
         self.values(np.linalg.norm(value.reshape(len(value), -1), axis=1), expected["l2"])
         # Independent errors of the tolerance's size add up like a random walk.
         self.values(flat @ np.cos(np.arange(flat.size)), expected["dotcos"], scale=float(np.linalg.norm(flat)))
+
+    def length(self, network: nn.Module, expected: float) -> None:
+        """Euclidean length of all parameters together."""
+        self.values(length(network), expected)
 
     def norms(self, network: nn.Module, expected: Sequence[Mapping[str, Any]]) -> None:
         """Running statistics and number of updates of each batch normalisation."""
@@ -145,6 +160,25 @@ def _files(folder: Path) -> Iterator[Path]:
 def _read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
     return content
+
+
+@pytest.fixture(params=["float64", "float32"])
+def precision(request: pytest.FixtureRequest) -> str:
+    """The arithmetic of a test, where a module's test asks for it."""
+    return str(request.param)
+
+
+@pytest.fixture
+def record(vectors: Vectors) -> Callable[[str, int], dict[str, Any]]:
+    """The record of a precision and a number of channels; skips where the file has none."""
+
+    def found(precision: str, channels: int) -> dict[str, Any]:
+        content: dict[str, Any] | None = vectors[precision] if channels == 3 else vectors["channels1"].get(precision)
+        if content is None:
+            pytest.skip(f"no {precision} record for {channels} channel(s)")
+        return content
+
+    return found
 
 
 @pytest.fixture

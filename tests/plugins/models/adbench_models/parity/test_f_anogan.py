@@ -6,41 +6,29 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from adbench_harness.api import BuildContext
-from adbench_models.f_anogan import BETAS, LATENT, FAnoGAN, FAnoGANOptions
+from adbench_models.f_anogan import LATENT, FAnoGAN, FAnoGANOptions
 
 pytestmark = pytest.mark.parity
 
 MakeContext = Callable[..., BuildContext]
 
 
-@pytest.fixture(params=["float64", "float32"])
-def precision(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def filled(vectors: Any, make_context: MakeContext, precision: str, channels: int = 3, dropout: float = 0.0) -> FAnoGAN:
     """A detector with the vectors' weights; its dropout is off, as in most of the records."""
     context = make_context(dtype=getattr(torch, precision), image_size=vectors.size, channels=channels)
     made = FAnoGAN(FAnoGANOptions(), context)
-    vectors.fill([made.generator, made.critic, made.encoder], tensors(vectors, channels))
+    vectors.fill([made.generator, made.critic, made.encoder], vectors.tensors(channels))
     for module in made.networks.modules():
         if isinstance(module, nn.Dropout2d):
             module.p = dropout
     return made
-
-
-def tensors(vectors: Any, channels: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = vectors["fill"]["tensors"]
-    if channels == 3:
-        return rows
-    changed = {row["k"]: row for row in vectors["channels1"]["tensors_that_differ"]}
-    return [changed.get(row["k"], row) for row in rows]
 
 
 def noise(vectors: Any, iteration: int) -> Tensor:
@@ -49,10 +37,6 @@ def noise(vectors: Any, iteration: int) -> Tensor:
 
 def mix(vectors: Any, iteration: int, channels: int = 3) -> Tensor:
     return torch.from_numpy(vectors.random(3000 + iteration).random((4, channels, 1, 1)))
-
-
-def adam(network: nn.Module) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), lr=2e-4, betas=BETAS)
 
 
 def test_counts(vectors: Any, make_context: MakeContext) -> None:
@@ -64,8 +48,10 @@ def test_counts(vectors: Any, make_context: MakeContext) -> None:
 
 
 @pytest.mark.parametrize("channels", [3, 1])
-def test_forward_in_eval_mode(vectors: Any, make_context: MakeContext, check: Any, precision: str, channels: int) -> None:
-    expected = record(vectors, precision, channels)["eval_forward"]
+def test_forward_in_eval_mode(
+    vectors: Any, make_context: MakeContext, check: Any, record: Any, precision: str, channels: int
+) -> None:
+    expected = record(precision, channels)["eval_forward"]
     made = filled(vectors, make_context, precision, channels)
     x = vectors.symmetric(channels).to(getattr(torch, precision))
     with torch.no_grad():
@@ -85,16 +71,11 @@ def test_forward_in_eval_mode(vectors: Any, make_context: MakeContext, check: An
         check.summary(tensor, expected[name])
 
 
-def record(vectors: Any, precision: str, channels: int) -> dict[str, Any]:
-    found: dict[str, Any] | None = vectors[precision] if channels == 3 else vectors["channels1"].get(precision)
-    if found is None:
-        pytest.skip(f"no {precision} record for {channels} channel(s)")
-    return found
-
-
 @pytest.mark.parametrize("channels", [3, 1])
-def test_forward_in_train_mode(vectors: Any, make_context: MakeContext, check: Any, precision: str, channels: int) -> None:
-    expected = record(vectors, precision, channels)["train_forward_dropout_off"]
+def test_forward_in_train_mode(
+    vectors: Any, make_context: MakeContext, check: Any, record: Any, precision: str, channels: int
+) -> None:
+    expected = record(precision, channels)["train_forward_dropout_off"]
     made = filled(vectors, make_context, precision, channels)
     made.networks.train()
     x = vectors.symmetric(channels).to(getattr(torch, precision))
@@ -125,8 +106,10 @@ def masks(network: nn.Module, vectors: Any, offset: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("channels", [3, 1])
-def test_place_of_dropout(vectors: Any, make_context: MakeContext, check: Any, precision: str, channels: int) -> None:
-    expected = record(vectors, precision, channels).get("train_forward_with_given_dropout_masks")
+def test_place_of_dropout(
+    vectors: Any, make_context: MakeContext, check: Any, record: Any, precision: str, channels: int
+) -> None:
+    expected = record(precision, channels).get("train_forward_with_given_dropout_masks")
     if expected is None:
         pytest.skip("no record with dropout masks")
     made = filled(vectors, make_context, precision, channels)
@@ -152,62 +135,76 @@ def test_first_losses(vectors: Any, make_context: MakeContext, check: Any, preci
     check.values(made.step_generator(z, still)["g_loss"], expected["g_loss_before_any_update"])
 
 
+@contextmanager
+def draws(vectors: Any, iteration: int, channels: int) -> Iterator[None]:
+    """What a step draws is what the vectors state: no image mirrored, this noise, these shares of the real image."""
+
+    def rand(*shape: int, **words: Any) -> Tensor:
+        return mix(vectors, iteration, channels) if "dtype" in words else torch.ones(shape)
+
+    with patch.object(torch, "randn", lambda *_, **__: noise(vectors, iteration)), patch.object(torch, "rand", rand):
+        yield
+
+
 @pytest.mark.parametrize("channels", [3, 1])
-def test_gan_training(vectors: Any, make_context: MakeContext, check: Any, channels: int) -> None:
-    expected = record(vectors, "float64", channels)["wgan_training_6_iterations"]
-    made = filled(vectors, make_context, "float64", channels)
+def test_gan_training(
+    vectors: Any, make_context: MakeContext, check: Any, record: Any, phases: Any, make_step: Any, channels: int
+) -> None:
+    expected = record("float64", channels)["wgan_training_6_iterations"]
+    made, x = filled(vectors, make_context, "float64", channels), vectors.unit(channels)
+    phase = next(phases(made, x))
     made.networks.train()
-    x = vectors.symmetric(channels)
-    critic, generator = adam(made.critic), adam(made.generator)
     losses: dict[str, list[Tensor]] = {"d_loss": [], "gradient_penalty": [], "g_loss": []}
     for iteration in range(6):
-        z = noise(vectors, iteration)
-        found = made.step_critic(x, z, mix(vectors, iteration, channels), critic)
-        if iteration % 5 == 0:
-            found |= made.step_generator(z, generator)
+        with draws(vectors, iteration, channels):
+            found = phase.step(make_step(x, iteration))
         for name, value in found.items():
             losses[name].append(value)
     check.values(losses["d_loss"], expected["d_loss"])
     check.values(losses["gradient_penalty"], expected["gradient_penalty"])
     check.values(losses["g_loss"], expected["g_loss_at_iterations_0_and_5"])
     for name, network in (("generator", made.generator), ("discriminator", made.critic)):
-        check.values(length(network), expected["final_param_l2"][name])
+        check.length(network, expected["final_param_l2"][name])
         check.norms(network, expected["final_bn"][name])
     afterwards = "scores_with_gan_after_6_iterations_and_filled_encoder_eval"
-    if afterwards in record(vectors, "float64", channels):
-        scores(made, x, check, record(vectors, "float64", channels)[afterwards])
+    if afterwards in record("float64", channels):
+        scores(made, vectors.symmetric(channels), check, record("float64", channels)[afterwards])
 
 
 @pytest.mark.parametrize("channels", [3, 1])
-def test_encoder_training(vectors: Any, make_context: MakeContext, check: Any, channels: int) -> None:
-    expected = record(vectors, "float64", channels)["encoder_training_4_iterations"]
-    made = filled(vectors, make_context, "float64", channels)
+def test_encoder_training(
+    vectors: Any, make_context: MakeContext, check: Any, record: Any, phases: Any, make_step: Any, channels: int
+) -> None:
+    expected = record("float64", channels)["encoder_training_4_iterations"]
+    made, x = filled(vectors, make_context, "float64", channels), vectors.unit(channels)
+    stages = phases(made, x)
+    next(stages)
+    phase = next(stages)
     made.encoder.train()
-    made.generator.requires_grad_(False)
-    made.critic.requires_grad_(False)
-    x, optimiser = vectors.symmetric(channels), adam(made.encoder)
     with torch.no_grad():
-        rebuilt = copy.deepcopy(made.generator)(copy.deepcopy(made.encoder)(x))
-    steps = [made.step_encoder(x, optimiser)]
-    if expected["final_bn"][0]["updates"] == 5:
-        # After its first step the public code draws a picture of progress: the encoder sees the step's reconstructions in
-        # train mode, and its running statistics feel it. FAnoGAN draws none.
-        with torch.no_grad():
-            made.encoder(rebuilt)
-    steps += [made.step_encoder(x, optimiser) for _ in range(3)]
+        rebuilt = copy.deepcopy(made.generator)(copy.deepcopy(made.encoder)(vectors.symmetric(channels)))
+    steps = []
+    for iteration in range(4):
+        with draws(vectors, iteration, channels):
+            steps.append(phase.step(make_step(x, iteration)))
+        if iteration == 0 and expected["final_bn"][0]["updates"] == 5:
+            # After its first step the public code draws a picture of progress: the encoder sees the step's reconstructions
+            # in train mode, and its running statistics feel it. FAnoGAN draws none.
+            with torch.no_grad():
+                made.encoder(rebuilt)
     check.values(steps[0]["image"], expected["step0_image_loss"])
     check.values(steps[0]["feature"], expected["step0_feature_loss"])
     check.values([step["e_loss"] for step in steps], expected["e_loss"])
-    check.values(length(made.encoder), expected["final_param_l2"])
+    check.length(made.encoder, expected["final_param_l2"])
     check.norms(made.encoder, expected["final_bn"])
-    scores(made, x, check, record(vectors, "float64", channels)["scores_after_encoder_training_eval"])
+    scores(made, vectors.symmetric(channels), check, record("float64", channels)["scores_after_encoder_training_eval"])
 
 
 @pytest.mark.parametrize("channels", [3, 1])
-def test_scores(vectors: Any, make_context: MakeContext, check: Any, precision: str, channels: int) -> None:
+def test_scores(vectors: Any, make_context: MakeContext, check: Any, record: Any, precision: str, channels: int) -> None:
     made = filled(vectors, make_context, precision, channels)
     x = vectors.symmetric(channels).to(getattr(torch, precision))
-    scores(made, x, check, record(vectors, precision, channels)["scores_filled_weights_eval"])
+    scores(made, x, check, record(precision, channels)["scores_filled_weights_eval"])
 
 
 def scores(made: FAnoGAN, x: Tensor, check: Any, expected: dict[str, Any]) -> None:
@@ -219,7 +216,3 @@ def scores(made: FAnoGAN, x: Tensor, check: Any, expected: dict[str, Any]) -> No
         check.values(feature, expected["feature_distance"])
         check.values(made.score((x + 1) / 2), expected["anomaly_score_kappa1"])
         check.values((made.encoder(made.generator(code)) - code).square().mean(dim=1), expected["z_distance"])
-
-
-def length(network: nn.Module) -> float:
-    return float(torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).norm())

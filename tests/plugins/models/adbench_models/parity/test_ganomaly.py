@@ -12,34 +12,18 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from adbench_harness.api import BuildContext
-from adbench_models.ganomaly import BETAS, GANomaly, GANomalyOptions
+from adbench_models.ganomaly import GANomaly, GANomalyOptions
 
 pytestmark = pytest.mark.parity
 
 MakeContext = Callable[..., BuildContext]
 
 
-@pytest.fixture(params=["float64", "float32"])
-def precision(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def filled(vectors: Any, make_context: MakeContext, precision: str, channels: int = 3, **options: Any) -> GANomaly:
     context = make_context(dtype=getattr(torch, precision), image_size=vectors.size, channels=channels)
     made = GANomaly(GANomalyOptions(**options), context)
-    rows: list[dict[str, Any]] = vectors["fill"]["tensors"]
-    if channels != 3:
-        changed = {row["k"]: row for row in vectors["channels1"]["tensors_that_differ"]}
-        rows = [changed.get(row["k"], row) for row in rows]
-    vectors.fill([made.generator, made.discriminator], rows)
+    vectors.fill([made.generator, made.discriminator], vectors.tensors(channels))
     return made
-
-
-def record(vectors: Any, precision: str, channels: int) -> dict[str, Any]:
-    found: dict[str, Any] | None = vectors[precision] if channels == 3 else vectors["channels1"].get(precision)
-    if found is None:
-        pytest.skip(f"no {precision} record for {channels} channel(s)")
-    return found
 
 
 def parts(made: GANomaly) -> dict[str, nn.Module]:
@@ -52,15 +36,23 @@ def parts(made: GANomaly) -> dict[str, nn.Module]:
     }
 
 
-def adam(network: nn.Module) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), lr=2e-4, betas=BETAS)
+@pytest.fixture
+def training(phases: Any, make_step: Any) -> Callable[[GANomaly, Tensor], Callable[[], dict[str, Tensor]]]:
+    """Steps of a detector's own phase, one after another, on one batch in [0, 1]."""
 
+    def begin(made: GANomaly, images: Tensor) -> Callable[[], dict[str, Tensor]]:
+        phase = next(phases(made, images))
 
-def trained(made: GANomaly, x: Tensor, steps: int) -> list[dict[str, Tensor]]:
-    made.generator.train()
-    made.discriminator.train()
-    optimisers = adam(made.generator), adam(made.discriminator)
-    return [made.step(x, *optimisers) for _ in range(steps)]
+        def step() -> dict[str, Tensor]:
+            made.generator.train()
+            made.discriminator.train()
+            found = dict(phase.step(make_step(images)))
+            assert float(found.pop("restarts")) == 0
+            return found
+
+        return step
+
+    return begin
 
 
 def test_counts(vectors: Any, make_context: MakeContext) -> None:
@@ -74,8 +66,10 @@ def test_counts(vectors: Any, make_context: MakeContext) -> None:
 
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("mode", ["eval", "train"])
-def test_forward(vectors: Any, make_context: MakeContext, check: Any, precision: str, channels: int, mode: str) -> None:
-    expected = record(vectors, precision, channels)[f"{mode}_forward"]
+def test_forward(
+    vectors: Any, make_context: MakeContext, check: Any, record: Any, precision: str, channels: int, mode: str
+) -> None:
+    expected = record(precision, channels)[f"{mode}_forward"]
     made = filled(vectors, make_context, precision, channels)
     made.generator.train(mode == "train")
     made.discriminator.train(mode == "train")
@@ -97,9 +91,9 @@ def test_forward(vectors: Any, make_context: MakeContext, check: Any, precision:
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize(("bn_at_test", "mode"), [("running", "eval"), ("batch", "train")])
 def test_scores(
-    vectors: Any, make_context: MakeContext, check: Any, precision: str, channels: int, bn_at_test: str, mode: str
+    vectors: Any, make_context: MakeContext, check: Any, record: Any, precision: str, channels: int, bn_at_test: str, mode: str
 ) -> None:
-    expected = record(vectors, precision, channels)[f"{mode}_forward"]
+    expected = record(precision, channels)[f"{mode}_forward"]
     made = filled(vectors, make_context, precision, channels, bn_at_test=bn_at_test)
     with torch.no_grad():
         scores = made.score(vectors.unit(channels).to(getattr(torch, precision)))
@@ -107,37 +101,35 @@ def test_scores(
     check.values((scores - scores.min()) / (scores.max() - scores.min()), expected["minmax_score_per_image"], scale=1.0)
 
 
-def test_running_statistics_after_one_iteration(vectors: Any, make_context: MakeContext, check: Any, precision: str) -> None:
+def test_running_statistics_after_one_iteration(
+    vectors: Any, make_context: MakeContext, check: Any, training: Any, precision: str
+) -> None:
     made = filled(vectors, make_context, precision)
-    trained(made, vectors.symmetric().to(getattr(torch, precision)), 1)
+    training(made, vectors.unit().to(getattr(torch, precision)))()
     for name, network in parts(made).items():
         check.norms(network, vectors[precision]["bn_after_one_optimisation_iteration"][name])
 
 
-def test_first_losses(vectors: Any, make_context: MakeContext, check: Any, precision: str) -> None:
+def test_first_losses(vectors: Any, make_context: MakeContext, check: Any, training: Any, precision: str) -> None:
     made = filled(vectors, make_context, precision)
-    found = trained(made, vectors.symmetric().to(getattr(torch, precision)), 1)[0]
+    found = training(made, vectors.unit().to(getattr(torch, precision)))()
     expected = vectors[precision]["training_4_iterations"][0]
     assert found.keys() == expected.keys()
     check.values(list(found.values()), [expected[name] for name in found])
 
 
-def test_training(vectors: Any, make_context: MakeContext, check: Any) -> None:
+def test_training(vectors: Any, make_context: MakeContext, check: Any, training: Any) -> None:
     expected = vectors["float64"]
-    made = filled(vectors, make_context, "float64")
-    x = vectors.symmetric()
-    optimisers = adam(made.generator), adam(made.discriminator)
+    made, x = filled(vectors, make_context, "float64"), vectors.unit()
+    step = training(made, x)
     for iteration, losses in enumerate(expected["training_4_iterations"]):
-        made.generator.train()
-        made.discriminator.train()
-        found = made.step(x, *optimisers)
+        found = step()
         check.values([found[name] for name in losses], list(losses.values()))
         if iteration == 2:
             check.values(score(made, x, "running"), expected["raw_score_per_image_eval_after_3_iterations"])
             check.values(score(made, x, "batch"), expected["raw_score_per_image_trainmodeBN_after_3_iterations"])
     for name, network in (("generator", made.generator), ("discriminator", made.discriminator)):
-        length = torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).norm()
-        check.values(length, expected["final_param_l2"][name])
+        check.length(network, expected["final_param_l2"][name])
     published = expected["reference_test_function_after_4_iterations"]
     raw = score(made, x, "batch").float()  # the public code keeps single precision
     scaled = (raw - raw.min()) / (raw.max() - raw.min())
@@ -147,14 +139,10 @@ def test_training(vectors: Any, make_context: MakeContext, check: Any) -> None:
 
 
 def score(made: GANomaly, x: Tensor, bn_at_test: str) -> Tensor:
-    """Scores of the same networks under either rule; training goes on as if nothing had been scored."""
-    scorer = GANomaly.__new__(GANomaly)
-    scorer.options = GANomalyOptions.model_validate({"bn_at_test": bn_at_test})
-    scorer.generator = made.generator
+    """Scores of images in [0, 1] under either rule; the networks go on training as if nothing had been scored."""
+    options, made.options = made.options, GANomalyOptions.model_validate({"bn_at_test": bn_at_test})
     made.generator.eval()
     with torch.no_grad():
-        scores = scorer.score((x + 1) / 2)
-    for module in made.generator.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.track_running_stats = True
+        scores = made.score(x)
+    made.options = options
     return scores

@@ -57,6 +57,10 @@ def test_a_score_that_changes_with_its_batch_is_refused() -> None:
     score_images(Scorer(lambda x: norm(x)[:, 0, 0, 0]), Ramp(), 7, CPU)
 
 
+def test_rounding_is_no_change_even_where_scores_are_nearly_the_same() -> None:
+    score_images(Scorer(lambda x: 1000 + 1e-3 * x[:, 0, 0, 0] + 1e-4 * len(x)), Ramp(), 7, CPU)
+
+
 def test_images_come_in_an_order_that_their_names_do_not_decide() -> None:
     seen: list[list[int]] = []
 

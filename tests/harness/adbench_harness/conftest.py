@@ -1,14 +1,25 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
+from adbench_harness.api import FitContext, FitRules, Images, Phase, Step, TrainedDetector
+from adbench_harness.checkpoint import CheckpointFile
+from adbench_harness.device import describe
 from adbench_harness.result import Cell, CurvePoint, Manifest, Scores, write_run
+from adbench_harness.training import Training
+
+CPU = torch.device("cpu")
+RULES = FitRules(batch_size=4, image_size=16)
 
 MakeRun = Callable[..., Manifest]
+Make = Callable[..., Training]
 
 
 @pytest.fixture
@@ -63,3 +74,78 @@ def make_run(results: Any, make_manifest: Callable[..., Manifest], scores: Score
         return manifest
 
     return make
+
+
+class Noise:
+    """Ten images of noise."""
+
+    def __init__(self, count: int = 10) -> None:
+        self.pixels = torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batch(self, indices: Tensor) -> Tensor:
+        return self.pixels[indices]
+
+
+class Recorder(TrainedDetector):
+    """Notes what each step was given; its two phases have weights, an optimiser with state, dropout and noise."""
+
+    def __init__(self, epochs: int = 3, drop_last: bool = False, bad_epoch: int | None = None) -> None:
+        self.epochs, self.drop_last, self.bad_epoch = epochs, drop_last, bad_epoch
+        torch.manual_seed(0)
+        self.first, self.second = torch.nn.Linear(64, 4), torch.nn.Linear(64, 4)
+        self.steps: list[tuple[str, int, int, list[int]]] = []
+
+    def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
+        yield self._phase("first", self.first)
+        with torch.no_grad():  # the second phase needs what the first has trained
+            self.second.weight.copy_(self.first.weight * 2)
+        yield self._phase("second", self.second)
+
+    def _phase(self, name: str, layer: torch.nn.Linear) -> Phase:
+        optimiser = torch.optim.Adam(layer.parameters(), lr=0.05)
+
+        def step(batch: Step) -> Mapping[str, Tensor]:
+            self.steps.append((name, batch.epoch, batch.index, batch.indices.tolist()))
+            x = batch.images.flatten(1)
+            noise = torch.rand(len(x), 4, generator=batch.generator)
+            loss = (torch.dropout(layer(x), 0.5, train=True) - noise).square().mean()
+            if self.bad_epoch == batch.epoch:
+                loss = loss * torch.nan
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            return {"loss": loss.detach()}
+
+        return Phase(name, {name: layer}, {name: optimiser}, self.epochs, step, self.drop_last)
+
+    def score(self, images: Tensor) -> Tensor:
+        scores: Tensor = self.second(images.flatten(1)).sum(dim=1)
+        return scores
+
+    def state(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.second.state_dict().items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None: ...
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def made(**changes: Any) -> Training:
+        file = CheckpointFile(tmp_path / "running" / "checkpoint.pt", describe(CPU, "float32"))
+        plain: dict[str, Any] = {"images": Noise(), "rules": RULES, "seed": 1, "device": CPU, "checkpoint": file}
+        return Training(**{**plain, **changes})
+
+    return made
+
+
+@pytest.fixture
+def recorder() -> type[Recorder]:
+    return Recorder
+
+
+@pytest.fixture
+def noise() -> type[Noise]:
+    return Noise

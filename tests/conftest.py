@@ -17,10 +17,6 @@ THIRD_PARTY = Path(__file__).parent / "third_party"
 FakeDistribution = Callable[..., None]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--parity-dir", help="folder of parity vectors, instead of those that ship with the tests")
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")

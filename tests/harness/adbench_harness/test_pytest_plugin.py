@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adbench_harness.pytest_plugin import joined
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "tests" / "data" / "parity"
+
+
+@pytest.mark.parametrize("equals", [True, False])
+def test_a_folder_of_vectors_is_taken_however_it_is_typed(tmp_path: Path, equals: bool) -> None:
+    (tmp_path / "mine.json.gz").write_bytes((SHIPPED / "multikd.json.gz").read_bytes())
+    words = [f"--parity-dir={tmp_path}"] if equals else ["--parity-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-m", "parity", *words, "--collect-only", "-q"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_multikd.py::test_training[mine.json.gz-small]" in done.stdout
+    assert "test_ganomaly.py::test_training[none]" in done.stdout, "nothing of it in that folder: skipped, with the reason"
+
+
+def test_only_the_folder_moves_behind_its_option() -> None:
+    assert joined(["-m", "parity", "--parity-dir", "/a b", "-q"]) == ["-m", "parity", "--parity-dir=/a b", "-q"]

@@ -208,7 +208,7 @@ class _Work:
     def _learnt(self) -> dict[str, torch.Tensor]:
         """What the detector needs to score again: a copy, from before it sees a test image."""
         with blamed("model", self.plan.model.source.qualified, "while its weights were taken"):
-            return {name: tensor.detach().cpu().clone() for name, tensor in self.detector.state().items()}
+            return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.detector.state().items()}
 
     def _images(self, samples: list[Sample]) -> DeviceImages:
         return DeviceImages(self.prepared, [sample.id for sample in samples], self.device, self.dtype)

@@ -83,6 +83,8 @@ class Training:
     """State of the modules of phases that are done."""
     generator: torch.Generator = field(init=False)
     """For a detector's own draws, on the CPU; going on from a checkpoint makes the same draws in the same order."""
+    _restored: set[tuple[int, str]] = field(default_factory=set)
+    """Points that a detector logged before the checkpoint; it logs those between phases once more when going on."""
     _saved_at: float = 0.0
     _save_took: float = 0.0
     _lap: float = 0.0
@@ -99,9 +101,9 @@ class Training:
         return self.rules.batch_size
 
     def log(self, name: str, value: float, step: int = 0) -> None:
-        """Keep one point of a curve; a point logged again, as when going on from a checkpoint, takes the old one's place."""
-        self.curves = [point for point in self.curves if (point.phase, point.epoch, point.name) != ("fit", step, name)]
-        self.curves.append(CurvePoint("fit", step, name, float(value)))
+        """Keep one point of a curve, but not again what a checkpoint has brought back."""
+        if (step, name) not in self._restored:
+            self.curves.append(CurvePoint("fit", step, name, float(value)))
 
     def progress(self, done: int, total: int, what: str = "fit") -> None:
         """Show how far the work has come; raises InterruptedRunError if the user has asked to stop."""
@@ -161,6 +163,7 @@ class Training:
             return None
         self._finished = saved["finished"]
         self.curves = [CurvePoint(*point) for point in saved["curves"]]
+        self._restored = {(point.epoch, point.name) for point in self.curves if point.phase == "fit"}
         self.steps, self.presented, self.epochs = saved["steps"], saved["presented"], saved["epochs"]
         self.seconds, self.resumed = saved["seconds"], saved["resumed"] + 1
         return saved
@@ -282,7 +285,7 @@ class Training:
 def _modules_state(phase: Phase) -> dict[str, Any]:
     return {
         # A copy even on a CPU: a later phase may go on changing the same module.
-        name: {key: tensor.detach().cpu().clone() for key, tensor in module.state_dict().items()}
+        name: {key: tensor.detach().to("cpu", copy=True) for key, tensor in module.state_dict().items()}
         for name, module in phase.modules.items()
     }
 

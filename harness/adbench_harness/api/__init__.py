@@ -1,6 +1,6 @@
 """All that a plugin author reads; imports nothing else of adbench, and no torch."""
 
-from .dataset import NORMAL, Box, DatasetSpec, Edition, ManifestEntry, Sample
+from .dataset import NORMAL, Box, CountedFolder, DatasetSpec, Download, Edition, ManifestEntry, Sample
 from .errors import (
     AdbenchError,
     ArchiveError,
@@ -37,9 +37,11 @@ __all__ = [
     "ArchiveError",
     "Box",
     "BuildContext",
+    "CountedFolder",
     "DataError",
     "DatasetSpec",
     "Detector",
+    "Download",
     "Edition",
     "EvaluationRules",
     "FitContext",

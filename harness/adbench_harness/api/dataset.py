@@ -37,6 +37,8 @@ class Sample:
     box: Box | None = None
     official_split: str | None = None
     """"train" or "test" where the source has such a split."""
+    cluster: str | None = None
+    """Images with equal pixels share it; set by the harness from the files, never by a plugin."""
     mask: str | None = None
     """A file of the lesion's mask, relative to the dataset's folder."""
     attributes: Mapping[str, str | float | int] = field(default_factory=dict)
@@ -53,12 +55,42 @@ class ManifestEntry:
 
 
 @dataclass(frozen=True)
+class CountedFolder:
+    """A folder of the original whose files are not known one by one, only how many there are."""
+
+    path: str
+    """Relative to the dataset's folder, with forward slashes."""
+    files: int
+    among: Callable[[], Sequence[ManifestEntry]] | None = None
+    """Known files that the folder holds some of: each file there must be one of them, by name and content. None if unknown."""
+
+
+@dataclass(frozen=True)
 class Edition:
-    """One published form of a dataset, known file by file."""
+    """One published form of a dataset."""
 
     name: str
     files: Callable[[], Sequence[ManifestEntry]]
-    """Reads the manifest shipped with the plugin."""
+    """Reads the manifest shipped with the plugin: the files that are known one by one."""
+    title: str = ""
+    """What tells it from the others, in words."""
+    optional: Sequence[str] = ()
+    """Folders of the original that no sample needs, so that a copy without them is still complete."""
+    counted: Sequence[CountedFolder] = ()
+    expected: Mapping[str, int] = field(default_factory=dict)
+    """Counts by subtype, where they differ from the dataset's."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A place on the network from which a program may take a dataset's archive."""
+
+    url: str
+    """http or https; or ``kaggle:owner/name``, which needs kagglehub and an account."""
+    bytes: int | None = None
+    """Size of the archive, if known."""
+    sha256: str | None = None
+    """Of the archive, if known; else the files in it are checked one by one."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +123,15 @@ class DatasetSpec:
     embedded: Path | None = None
     """Folder of the files if they ship inside the package; such a dataset needs no import."""
     editions: Sequence[Edition] = ()
+    """The published forms, the usual one first; empty if the files of the original are not known."""
+    downloads: Sequence[Download] = ()
+    """Where ``adbench datasets fetch`` looks, in this order."""
+    split_counts: tuple[int, int, int] | None = None
+    """Training normals, test normals and test abnormal images as the study that introduced or used it counts them."""
+    private_groups: bool = False
+    """Groups are names of persons: the harness replaces each by a salted hash before anything else sees it."""
+    at: Callable[[Path], DatasetSpec] | None = None
+    """For a dataset that is whatever folder the user names (``NAME:PATH``): the spec for that folder."""
 
     @property
     def folder_name(self) -> str:

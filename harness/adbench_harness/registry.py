@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import pluggy
 
-from .api import AdbenchError, DatasetSpec, ModelSpec, PluginError, ProtocolSpec, UnknownNameError, hookspecs
+from .api import AdbenchError, DatasetSpec, ModelSpec, OptionError, PluginError, ProtocolSpec, UnknownNameError, hookspecs
 
 Kind = Literal["model", "dataset", "protocol"]
 SpecT = TypeVar("SpecT", ModelSpec, DatasetSpec, ProtocolSpec)
@@ -59,8 +61,19 @@ def model(name: str) -> Plugin[ModelSpec]:
 
 
 def dataset(name: str) -> Plugin[DatasetSpec]:
-    """The dataset of that name. Raises UnknownNameError or PluginError."""
-    return load(find("dataset", name), DatasetSpec)
+    """The dataset of that name; of ``NAME:PATH``, the folder at that path, if the dataset takes one.
+
+    Raises:
+        UnknownNameError, PluginError: as for any plugin.
+        OptionError: for a path where none is taken, or one that can't be.
+        DataError: if the folder is not what the dataset expects.
+    """
+    try:
+        source = find("dataset", name)
+    except UnknownNameError:
+        source, path = _with_path(name)
+        return _at(load(source, DatasetSpec), path)
+    return load(source, DatasetSpec)
 
 
 def protocol(name: str) -> Plugin[ProtocolSpec]:
@@ -143,6 +156,40 @@ def blamed(kind: Kind, plugin: str, when: str) -> Iterator[None]:
         raise PluginError(
             f"{kind} {plugin} failed {when}: {type(error).__name__}: {error} (ADBENCH_DEBUG=1 shows the traceback)"
         ) from error
+
+
+def _with_path(name: str) -> tuple[PluginName, str]:
+    """The dataset and the path of ``NAME:PATH`` or ``distribution:NAME:PATH``."""
+    words = name.split(":")
+    for count in range(1, min(len(words), 3)):
+        with suppress(UnknownNameError):
+            return find("dataset", ":".join(words[:count])), ":".join(words[count:])
+    asked = words[0] if "/" in name else name  # a path would hide which name is meant
+    raise UnknownNameError(unknown_name("dataset", asked, (plugin.name for plugin in names("dataset"))))
+
+
+def _at(plugin: Plugin[DatasetSpec], given: str) -> Plugin[DatasetSpec]:
+    spec, name = plugin.spec, plugin.source.name
+    if spec.at is None:
+        where = "leave it out" if spec.embedded is not None else f"import it: adbench datasets import {spec.folder_name} PATH"
+        raise OptionError(f"dataset {name} takes no path; {where}")
+    if not given:
+        raise OptionError(f"dataset {name} is a folder of your own; say which folder: {name}:/path")
+    try:
+        path = Path(given).expanduser().absolute()
+        str(path).encode()
+    except RuntimeError as error:
+        raise OptionError(f"{given}: {error}") from None
+    except UnicodeEncodeError:
+        raise OptionError(f"{os.fsencode(given)!r}: a path must be valid UTF-8") from None
+    with blamed("dataset", plugin.source.qualified, "to take a folder"):
+        found = spec.at(path)
+    if not isinstance(found, DatasetSpec) or not found.name.startswith(f"{name}-"):
+        raise PluginError(
+            f"dataset plugin {plugin.source.qualified} must give a DatasetSpec called {name}-… for a folder, "
+            f"and gave {getattr(found, 'name', found)!r}"
+        )
+    return replace(plugin, spec=found)
 
 
 def _plugin_name(kind: Kind, point: EntryPoint) -> PluginName:

@@ -88,7 +88,7 @@ class Manifest(BaseModel):
     protocol: dict[str, JsonValue]
     """Name, version, title, fit rules, evaluation rules, digests, overrides."""
     dataset: dict[str, JsonValue]
-    """Data card: title, modality, organ, licence, citation, counts, tasks, fingerprint."""
+    """Data card: title, modality, organ, licence, citation, counts, tasks, fingerprint, edition or how a partial copy differs."""
     model: dict[str, JsonValue]
     """Title, family, paper, phases in words, number of learnt values, what it was given from outside, whether transductive."""
     plugins: dict[str, JsonValue]
@@ -108,6 +108,8 @@ class Manifest(BaseModel):
         overrides = self.protocol.get("overrides")
         if isinstance(overrides, dict) and overrides:
             reasons.append(f"off protocol: {', '.join(f'{name}={value}' for name, value in overrides.items())}")
+        if partial := self.dataset.get("partial"):
+            reasons.append(f"partial copy of the dataset: {partial}")
         if transductive := self.model.get("transductive"):
             reasons.append(f"transductive: {transductive}")
         return "; ".join(reasons) or None

@@ -315,6 +315,8 @@ def _dataset_card(plan: Plan) -> dict[str, Json]:
         "url": spec.url,
         "group_rule": spec.group_rule,
         "fingerprint": plan.listing.fingerprint,
+        "edition": plan.listing.standing.edition,
+        "partial": plan.listing.standing.partial,
         "subtypes": {**plan.listing.counts()},
         "counts": {**counts},
         "tasks": {task: list(subtypes) for task, subtypes in spec.tasks.items()},

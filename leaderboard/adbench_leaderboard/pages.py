@@ -56,8 +56,12 @@ class Site:
         return frozenset(name for name, rule in RULES.items() if rule.oracle).union(*(run.oracles for run in self.runs))
 
     def unranked(self, runs: Sequence[Run]) -> list[Run]:
-        """Those of the runs that are compared with nothing."""
-        return [run for run in runs if run.unranked is not None]
+        """Those of the runs that are compared with nothing, though their data is the original."""
+        return [run for run in runs if run.unranked is not None and not run.is_partial]
+
+    def partial(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of the runs that were made on a partial copy of their dataset."""
+        return [run for run in runs if run.is_partial]
 
 
 def pages(db: duckdb.DuckDBPyConnection | None, version: str) -> Iterator[Page]:
@@ -76,7 +80,9 @@ def pages(db: duckdb.DuckDBPyConnection | None, version: str) -> Iterator[Page]:
 
 
 def _index(environment: Environment, site: Site) -> Page:
-    return _page(environment, "index.html", "index.html", root="", unranked=site.unranked(site.runs))
+    return _page(
+        environment, "index.html", "index.html", root="", unranked=site.unranked(site.runs), partial=site.partial(site.runs)
+    )
 
 
 def _dataset(environment: Environment, site: Site, name: str) -> Page:
@@ -91,6 +97,7 @@ def _dataset(environment: Environment, site: Site, name: str) -> Page:
         boards=[board for board in site.boards if board.on(name)],
         runs=runs,
         unranked=site.unranked(runs),
+        partial=site.partial(runs),
     )
 
 
@@ -105,6 +112,7 @@ def _model(environment: Environment, site: Site, model: ModelKey, path: str) -> 
         boards=[board for board in site.boards if model in board.models],
         runs=runs,
         unranked=site.unranked(runs),
+        partial=site.partial(runs),
         stages=list(dict.fromkeys(stage for run in runs for stage in run.mapping("timings"))),
     )
 

@@ -59,6 +59,11 @@ class Run:
         found: Mapping[str, Any] = json.loads(self.manifest_json)
         return found
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether the data was a copy that is not the original."""
+        return bool(self.mapping("dataset").get("partial"))
+
     @cached_property
     def rules(self) -> tuple[str, ...]:
         """Threshold rules of the run's protocol, in its order."""

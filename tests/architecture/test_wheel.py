@@ -47,8 +47,8 @@ def test_it_holds_four_packages_under_their_own_names(wheel: list[str]) -> None:
 
 def test_it_holds_the_data_that_plugins_and_site_read(wheel: list[str]) -> None:
     assert sum(name.endswith(".png") and "phantom_images" in name for name in wheel) == 480
-    for dataset in ("brain-tumor-mri", "head-ct", "mias"):
-        assert f"adbench_datasets/manifests/{dataset}.tsv" in wheel
+    for dataset in ("br35h", "brain-tumor-mri", "c-nmc", "head-ct", "mias", "retinal-oct"):
+        assert f"adbench_datasets/manifests/{dataset}.tsv.gz" in wheel
     assert "adbench_datasets/mias_normal_patches.tsv" in wheel
     assert any(name.startswith("adbench_leaderboard/templates/") for name in wheel)
     assert "adbench_leaderboard/static/style.css" in wheel

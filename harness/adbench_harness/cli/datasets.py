@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .audit import audit_dataset
+from .dataset_files import fetch_dataset, import_dataset, remove_dataset, verify_dataset
 from .options import home_option, json_option
 
 if TYPE_CHECKING:
+    from ..api import DatasetSpec
+    from ..data.listing import Listing
+    from ..home import Home
     from ..registry import PluginName
+
+REPRODUCTION: Final = "esmaeili2023"
+"""The protocol whose split has the counts of the study's Table 1."""
 
 
 @click.group()
@@ -24,11 +33,15 @@ def datasets() -> None:
     """
 
 
+for _command in (fetch_dataset, import_dataset, verify_dataset, remove_dataset, audit_dataset):
+    datasets.add_command(_command)
+
+
 @datasets.command("list")
 @home_option
 @json_option
 def list_datasets(home: Path | None, as_json: bool) -> None:
-    """Every dataset, whether it is on this machine, and where to get it.
+    """Every dataset: whether it is on this machine, how to get it, its size and licence.
 
     \b
     Example:
@@ -41,49 +54,112 @@ def list_datasets(home: Path | None, as_json: bool) -> None:
     rows = [_dataset_row(source, Home.at(home)) for source in names("dataset")]
     if as_json:
         print_json(rows)
-    else:
-        print_rows(
-            ["name", "title", "modality", "state"], [[row["name"], row["title"], row["modality"], row["state"]] for row in rows]
-        )
+        return
+    columns = ["name", "modality", "size", "licence", "state"]
+    print_rows(columns, [[_short(row, name) for name in columns] for row in rows], right=["size"])
+
+
+def _short(row: dict[str, Any], column: str) -> object:
+    from rich.filesize import decimal
+
+    value = row.get(column)
+    if column == "size":
+        return "?" if row["bytes"] is None else decimal(row["bytes"])
+    return value.partition(";")[0].partition(" (")[0] if column == "licence" and value else value
 
 
 def _dataset_row(source: PluginName, home: Any) -> dict[str, Any]:
-    from ..api import DatasetSpec, NotImportedError, PluginError
-    from ..data.listing import folder
+    from ..api import AdbenchError, DatasetSpec
+    from ..data.verifying import owner
     from ..registry import load
 
-    row: dict[str, Any] = {"name": source.name, "title": None, "modality": None, "folder": None}
+    row: dict[str, Any] = {"name": source.name, "title": None, "modality": None, "folder": None, "bytes": None}
     try:
         spec = load(source, DatasetSpec).spec
+        files = owner(spec)
         row |= {"title": spec.title, "modality": spec.modality, "licence": spec.licence, "source": spec.source}
-        row["folder"] = str(folder(spec, home))
-        row["state"] = "ships with adbench" if spec.embedded else "here"
-    except NotImportedError:
-        row["state"] = f"missing; adbench datasets import {spec.folder_name} PATH"
-    except PluginError as error:
+        row["editions"] = [edition.name for edition in files.editions]
+        row["fetchable"] = [download.url for download in files.downloads]
+        row["bytes"] = size_of(files)
+        row |= _where(spec, files, home)
+    except AdbenchError as error:
         row["state"] = str(error)
     return row
 
 
+def size_of(spec: DatasetSpec) -> int | None:
+    """Bytes of a dataset's files, else of its download; None if neither is known."""
+    from ..data.original import Original
+
+    known = Original(spec).known_bytes if spec.editions else None
+    return known or next((download.bytes for download in spec.downloads if download.bytes), None)
+
+
+def _where(spec: DatasetSpec, files: DatasetSpec, home: Home) -> dict[str, Any]:
+    """Where the files lie and what they are, as it was found at the import; or how to get them."""
+    from ..api import NotImportedError
+    from ..data.listing import folder
+    from ..data.record import read_record
+
+    if spec.at is not None:
+        return {"state": f"yours: {spec.name}:/path"}
+    if spec.embedded is not None:
+        return {"folder": str(spec.embedded), "state": "ships with adbench"}
+    try:
+        place = str(folder(spec, home))
+    except NotImportedError:
+        ways = [f"fetch {files.name}"] if files.downloads else []
+        return {"state": f"missing; adbench datasets {' | '.join([*ways, f'import {files.name} PATH'])}"}
+    record = read_record(files, home)
+    if record is None:
+        return {"folder": place, "state": "here, not verified"}
+    what = f"partial ({record.how})" if record.partial else f"complete ({record.edition}, {record.how})"
+    return {"folder": place, "state": what, "edition": record.edition, "partial": record.partial}
+
+
 @datasets.command("show")
 @click.argument("name")
+@click.option("--montage", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG with a few images of each kind.")
 @home_option
 @json_option
-def show_dataset(name: str, home: Path | None, as_json: bool) -> None:
-    """A dataset's card: what it is, where it comes from, and what is here.
+def show_dataset(name: str, montage: Path | None, home: Path | None, as_json: bool) -> None:
+    """A dataset's card: what it is, where it comes from, what is here, and its counts beside the study's.
 
     \b
-    Example:
+    Examples:
       adbench datasets show mias-patches
+      adbench datasets show head-ct --montage head-ct.png
     """
     from .. import registry
     from ..api import NotImportedError
     from ..data.listing import listing
+    from ..data.montage import write_montage
     from ..home import Home
     from .show import print_facts, print_json
 
     spec = registry.dataset(name).spec
-    facts: dict[str, object] = {
+    facts = _card(spec)
+    try:
+        found = listing(spec, Home.at(home))
+    except NotImportedError as error:
+        if montage is not None:
+            raise
+        facts["here"] = f"no: {error}"
+    else:
+        facts |= _what_is_here(found)
+    if montage is not None:
+        write_montage(found, montage)
+        facts["montage"] = str(montage)
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(facts)
+
+
+def _card(spec: DatasetSpec) -> dict[str, object]:
+    from ..data.verifying import owner
+
+    return {
         "name": spec.name,
         "title": spec.title,
         "description": spec.description,
@@ -93,55 +169,40 @@ def show_dataset(name: str, home: Path | None, as_json: bool) -> None:
         "licence": spec.licence,
         "source": spec.source,
         "url": spec.url,
+        "editions": {edition.name: edition.title or "the original" for edition in owner(spec).editions},
         "groups": spec.group_rule,
         "tasks": {task: list(subtypes) for task, subtypes in spec.tasks.items()},
         "expected": dict(spec.expected),
     }
-    try:
-        found = listing(spec, Home.at(home))
-    except NotImportedError as error:
-        facts["here"] = f"no: {error}"
-    else:
-        facts |= {"here": str(found.root), "counts": found.counts(), "fingerprint": found.fingerprint}
-    if as_json:
-        print_json(facts)
-    else:
-        print_facts(facts)
 
 
-@datasets.command("import")
-@click.argument("name")
-@click.argument("source", type=click.Path(path_type=Path))
-@home_option
-@json_option
-def import_dataset(name: str, source: Path, home: Path | None, as_json: bool) -> None:
-    """Copy a dataset from an archive or folder into the home, checked file by file against the original's manifest.
-
-    \b
-    Examples:
-      adbench datasets import mias all-mias.tar.gz
-      adbench datasets import mias ~/Downloads/mias
-    """
-    from rich.progress import Progress
-
+def _what_is_here(found: Listing) -> dict[str, object]:
+    """Counts of the copy on this machine, and of its reproduction split beside Table 1 of the study."""
     from .. import registry
-    from ..data.importing import import_dataset as bring
-    from ..home import Home
-    from .show import console, print_json
+    from ..api import DataError
+    from ..protocol import split
 
-    spec = registry.dataset(name).spec
-    if spec.storage is not None:
-        spec = registry.dataset(spec.storage).spec
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=as_json or not screen.is_terminal) as bar:
-        task = bar.add_task(f"import {spec.name}", total=None)
-        done = bring(spec, source, Home.at(home), lambda at, total: bar.update(task, completed=at, total=total))
-    if as_json:
-        print_json(vars(done))
-        return
-    what = "is already imported" if done.already_there else "imported"
-    click.echo(f"{done.dataset} {what}: {done.files} files, {done.bytes:,} bytes, edition {done.edition!r}, in {done.folder}")
-    click.echo(f"licence: {spec.licence}")
+    here: dict[str, object] = {
+        "here": str(found.root),
+        "edition": found.standing.edition,
+        "partial": found.standing.partial,
+        "counts": found.counts(),
+        "fingerprint": found.fingerprint,
+    }
+    stated = found.spec.split_counts
+    if stated is None:
+        return here
+    kinds = ("train normal", "test normal", "test abnormal")
+    here["study's Table 1"] = dict(zip(kinds, stated, strict=True))
+    try:
+        subsets = split(registry.protocol(REPRODUCTION).spec, found.spec.name, found.samples, 0)
+    except DataError as error:
+        here[REPRODUCTION] = str(error)
+    else:
+        labels = ("normal", "abnormal")
+        tally = Counter(f"{subsets[s.id]} {labels[s.label]}" for s in found.samples if s.id in subsets)
+        here[REPRODUCTION] = {kind: tally[kind] for kind in kinds}
+    return here
 
 
 @datasets.command("path")

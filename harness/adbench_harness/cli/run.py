@@ -57,6 +57,7 @@ def run(
     from .. import registry
     from ..home import Home, Results
     from ..plan import RunRequest
+    from .dataset_files import offer_fetch
     from .running import make_runs
 
     spec = registry.protocol(protocol).spec
@@ -67,6 +68,8 @@ def run(
         for split in chosen_splits
         for seed in chosen_seeds
     ]
+    if not as_json:
+        offer_fetch(dataset, Home.at(home))
     status = make_runs(
         requests,
         Home.at(home),

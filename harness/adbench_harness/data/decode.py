@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from ..api import Box, DataError, FitRules, Json
+from .dicom import dicom_decoders, is_dicom, read_dicom
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -19,10 +20,10 @@ FILTERS = {
 MODES = {"rgb": "RGB", "gray": "L"}
 
 
-def decoders() -> dict[str, Json]:
-    """Versions of the libraries that decide pixel values; part of the cache's key."""
+def decoders(paths: Iterable[Path] = ()) -> dict[str, Json]:
+    """Versions of the libraries that decide pixel values of these files; part of the cache's key."""
     versions: dict[str, Json] = {name: features.version(name) for name in ("pil", "jpg", "zlib", "libtiff")}
-    return versions
+    return {**versions, **dicom_decoders(paths)}
 
 
 def decode(path: Path, boxes: Sequence[Box | None], rules: FitRules) -> NDArray[np.uint8]:
@@ -31,10 +32,18 @@ def decode(path: Path, boxes: Sequence[Box | None], rules: FitRules) -> NDArray[
     Raises:
         DataError: naming the file, if it is missing, corrupt, or a crop lies outside it.
     """
+    image = read_image(path, MODES[rules.colour])
+    return np.stack([_resize(crop(image, box, path), rules) for box in boxes])
+
+
+def read_image(path: Path, mode: str) -> Image.Image:
+    """A whole file as it is to be looked at, in ``mode`` "RGB" or "L", at its full size.
+
+    Raises:
+        DataError: naming the file, if it is missing or corrupt.
+    """
     try:
-        with Image.open(path) as opened:
-            opened.load()
-            image = _convert(ImageOps.exif_transpose(opened), MODES[rules.colour])
+        return _convert(_open(path), mode)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; import the dataset again") from None
     except UnidentifiedImageError:
@@ -43,7 +52,15 @@ def decode(path: Path, boxes: Sequence[Box | None], rules: FitRules) -> NDArray[
         raise DataError(f"{path}: refused, {error}") from None
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's words for truncated and broken files
         raise DataError(f"{path}: corrupt image: {error}") from None
-    return np.stack([_resize(_crop(image, box, path), rules) for box in boxes])
+
+
+def _open(path: Path) -> Image.Image:
+    """The image as it is to be looked at."""
+    if is_dicom(path):
+        return read_dicom(path)
+    with Image.open(path) as opened:
+        opened.load()
+        return ImageOps.exif_transpose(opened)
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:
@@ -61,7 +78,8 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _crop(image: Image.Image, box: Box | None, path: Path) -> Image.Image:
+def crop(image: Image.Image, box: Box | None, path: Path) -> Image.Image:
+    """The part in a box; the whole without one. Raises DataError, naming the file, if the box lies outside."""
     if box is None:
         return image
     if not (0 <= box.left < box.right <= image.width and 0 <= box.top < box.bottom <= image.height):

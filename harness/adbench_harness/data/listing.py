@@ -12,6 +12,9 @@ from ..home import Home
 from ..protocol import digest
 from ..registry import blamed
 from .hashes import hash_files
+from .pseudonyms import first_ids, pseudonymous
+from .record import read_record
+from .verifying import UNKNOWN_ORIGINAL, Standing, standing
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,24 @@ class Listing:
     samples: tuple[Sample, ...]
     hashes: Mapping[str, str]
     """SHA-256 of each sample's file, by its path."""
+    standing: Standing = UNKNOWN_ORIGINAL
+    """Whether the files are the original."""
 
     @property
     def fingerprint(self) -> str:
         """Digest of every sample's identity, label, group and file content; the same wherever the same data lies."""
-        return digest([self.spec.name, self.spec.revision, sorted(self._identity(sample) for sample in self.samples)])
+        # A salted hash is another one in each home, so a private group goes by its first sample.
+        names = first_ids(self.samples) if self.spec.private_groups else {}
+        identities = sorted(self._identity(sample, names) for sample in self.samples)
+        # A copy may lack nothing that a sample needs, and is still not the original.
+        mark = ["partial"] if self.standing.partial is not None else []
+        return digest([self.spec.name, self.spec.revision, identities, *mark])
 
     def counts(self) -> dict[str, int]:
         """Number of samples by subtype."""
         return dict(sorted(Counter(sample.subtype for sample in self.samples).items()))
 
-    def _identity(self, sample: Sample) -> list[str]:
+    def _identity(self, sample: Sample, group_names: Mapping[str, str]) -> list[str]:
         box = sample.box
         crop = f"{box.left},{box.top},{box.right},{box.bottom}" if box else ""
         return [
@@ -42,7 +52,7 @@ class Listing:
             crop,
             str(sample.label),
             sample.subtype,
-            sample.group or "",
+            group_names.get(sample.group, sample.group) if sample.group else "",
             sample.official_split or "",
         ]
 
@@ -55,13 +65,23 @@ def folder(spec: DatasetSpec, home: Home) -> Path:
     """
     if spec.embedded is not None:
         return spec.embedded
+    if spec.at is not None:
+        raise NotImportedError(f"dataset {spec.name} is a folder of your own; say which folder: {spec.name}:/path")
     place = home.dataset(spec.folder_name)
-    if not place.is_dir():
+    if place.is_dir():
+        return place
+    record = read_record(spec, home)
+    if record is None or record.how != "in place":
         raise NotImportedError(
             f"dataset {spec.name} is not in {home.root}; get it ({spec.source}) and type: "
             f"adbench datasets import {spec.folder_name} PATH  (an archive or a folder)"
         )
-    return place
+    if not record.folder.is_dir():
+        raise NotImportedError(
+            f"dataset {spec.name} is used in place, and {record.folder} is gone; bring the folder back, or import it again: "
+            f"adbench datasets import {spec.folder_name} PATH"
+        )
+    return record.folder
 
 
 def listing(spec: DatasetSpec, home: Home) -> Listing:
@@ -74,8 +94,11 @@ def listing(spec: DatasetSpec, home: Home) -> Listing:
     root = folder(spec, home)
     with blamed("dataset", spec.name, "to list its samples"):
         samples = tuple(spec.samples(root))
+    if spec.private_groups:
+        samples = pseudonymous(samples, home)
     _check(spec, samples)
-    return Listing(spec, root, samples, hash_files(root, (sample.path for sample in samples), home.hashes))
+    hashes = hash_files(root, (sample.path for sample in samples), home.hashes)
+    return Listing(spec, root, samples, hashes, standing(spec, root, home))
 
 
 def _check(spec: DatasetSpec, samples: tuple[Sample, ...]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def cache_key(listing: Listing, ordered: Sequence[Sample], rules: FitRules) -> s
     crops = [
         [s.id, listing.hashes[s.path], [s.box.left, s.box.top, s.box.right, s.box.bottom] if s.box else None] for s in ordered
     ]
-    return digest([FORMAT, settings, decoders(), crops])
+    return digest([FORMAT, settings, decoders(listing.root / sample.path for sample in ordered), crops])
 
 
 def _make(listing: Listing, ordered: Sequence[Sample], rules: FitRules, place: Path, progress: Progress | None) -> None:
@@ -119,16 +120,14 @@ def _put(unfinished: Path, place: Path, whole: Callable[[], bool]) -> None:
 
 def _write_pixels(listing: Listing, ordered: Sequence[Sample], rules: FitRules, target: Path, progress: Progress | None) -> None:
     channels = 3 if rules.colour == "rgb" else 1
-    shape = (len(ordered), rules.image_size, rules.image_size, channels)
-    pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
-    _reserve(target)
     rows_of: dict[str, list[int]] = {}
     for row, sample in enumerate(ordered):
         rows_of.setdefault(sample.path, []).append(row)
+    pixels = _PixelFile(target, (len(ordered), rules.image_size, rules.image_size, channels))
 
     def work(path: str) -> int:
         rows = rows_of[path]
-        pixels[rows] = decode(listing.root / path, [ordered[row].box for row in rows], rules)
+        pixels.write(rows, decode(listing.root / path, [ordered[row].box for row in rows], rules))
         return len(rows)
 
     failures: list[str] = []
@@ -149,7 +148,27 @@ def _write_pixels(listing: Listing, ordered: Sequence[Sample], rules: FitRules, 
         shown = "; ".join(islice(sorted(failures), FAILURES_SHOWN))
         more = f"; and {len(failures) - FAILURES_SHOWN} more" if len(failures) > FAILURES_SHOWN else ""
         raise DataError(f"dataset {listing.spec.name}: {len(failures)} of {len(rows_of)} files can't be used: {shown}{more}")
-    pixels.flush()
+
+
+class _PixelFile:
+    """A ``.npy`` file of uint8 whose rows are written in any order.
+
+    Not through a memory map: its pages count as ours, so a large set would seem to fill the memory.
+    """
+
+    def __init__(self, target: Path, shape: tuple[int, int, int, int]) -> None:
+        made = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
+        self._start, self._row = int(made.offset), int(made[0].nbytes)
+        del made
+        _reserve(target)
+        self._target, self._lock = target, threading.Lock()
+
+    def write(self, rows: Sequence[int], pixels: NDArray[np.uint8]) -> None:
+        """Put ``pixels`` (len(rows), size, size, channels) at their rows. Raises OSError."""
+        with self._lock, self._target.open("r+b") as stream:
+            for row, values in zip(rows, pixels, strict=True):
+                stream.seek(self._start + row * self._row)
+                stream.write(values.tobytes())
 
 
 def _reserve(target: Path) -> None:

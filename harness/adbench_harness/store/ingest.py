@@ -1,4 +1,4 @@
-"""Run folders into the database, one transaction a run; figures are computed here, once, and kept."""
+"""Run folders and audits into the database, one transaction a run; figures are computed here, once, and kept."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..home import Results
 from ..metrics.evaluation import Figure, evaluate
 from ..metrics.thresholds import RULES
 from ..result import Manifest, Scores, check_files, read_curves, read_manifest, read_scores, run_folders
+from .audits import FOLDER, audit_files, known_audits, same, take_in
 from .database import reading, writing
 
 
@@ -24,33 +25,42 @@ class Ingested:
     """What an ingest did."""
 
     added: list[str] = field(default_factory=list)
+    """Ids of runs."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Run folders that can't be taken in, and why."""
+    """Run folders and audits that can't be taken in, and why."""
 
 
 def ingest(results: Results, again: str | None = None) -> Ingested:
     """Take in every run folder that the database lacks, and ``again``, which was just rewritten; forget those that are gone.
+
+    Audits are compared by content: new and changed ones are taken in, those whose file is gone are forgotten.
 
     A database with the schema of an older adbench gets the newest one, even if it lacks no run.
 
     Raises:
         StoreError: if the database can't be written.
     """
-    known, current = _state(results.database)
+    known, audits, current = _state(results.database)
     there = {folder.name for folder in run_folders(results.runs)}
     stale = {run_id for run_id in known if run_id not in there or run_id == again}
-    if current and not stale and there <= known:
-        return Ingested()
+    files, refused = audit_files(results.root / FOLDER)
+    if current and not stale and there <= known and same(files, audits):
+        return Ingested(refused=refused)
     with writing(results.database) as db:
         for run_id in sorted(stale):
             _forget(db, run_id)
-        return _add_missing(db, results.runs)
+        done = _add_missing(db, results.runs)
+        done.refused |= refused | take_in(db, files)
+        return done
 
 
 def rebuild(results: Results) -> Ingested:
     """Make the database anew from the run folders. Raises StoreError if it can't be written."""
     with writing(results.database, fresh=True) as db:
-        return _add_missing(db, results.runs)
+        done = _add_missing(db, results.runs)
+        files, refused = audit_files(results.root / FOLDER)
+        done.refused |= refused | take_in(db, files)
+        return done
 
 
 def figures(manifest: Manifest, scores: Scores) -> list[Figure]:
@@ -73,11 +83,11 @@ def tasks(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
         yield task, [str(subtype) for subtype in subtypes]
 
 
-def _state(database: Path) -> tuple[set[str], bool]:
-    """The runs a database holds, and whether it can be read as it is."""
+def _state(database: Path) -> tuple[set[str], dict[str, str], bool]:
+    """The runs and audits a database holds, and whether it can be read as it is."""
     with suppress(StoreError, duckdb.Error), reading(database) as db:
-        return {str(row[0]) for row in db.execute("select run_id from run").fetchall()}, True
-    return set(), not database.exists()
+        return {str(row[0]) for row in db.execute("select run_id from run").fetchall()}, known_audits(db), True
+    return set(), {}, not database.exists()
 
 
 def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path) -> Ingested:

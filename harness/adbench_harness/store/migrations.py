@@ -48,7 +48,19 @@ def m002_unranked(db: duckdb.DuckDBPyConnection) -> None:
     db.execute("alter table run drop column on_protocol")
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial, m002_unranked)
+def m003_audit(db: duckdb.DuckDBPyConnection) -> None:
+    """Which audits were taken in, by file and content, and what they found; images and numbers are JSON."""
+    db.execute(
+        "create table audit (file varchar primary key, sha256 varchar not null, dataset varchar not null, fingerprint varchar not null)"
+    )
+    db.execute("""
+        create table finding (
+            dataset varchar not null, fingerprint varchar not null, kind varchar not null, severity varchar not null,
+            title varchar not null, detail varchar not null, images varchar not null, numbers varchar not null
+        )""")
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial, m002_unranked, m003_audit)
 
 
 def applied(db: duckdb.DuckDBPyConnection) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from adbench_harness.api import NORMAL, DataError, DatasetSpec, Edition, ManifestEntry, Sample, hookimpl
+from adbench_harness.api import NORMAL, DataError, DatasetSpec, Download, Edition, ManifestEntry, Sample, hookimpl
 
 from . import image_folders, shipped_manifests
 from .image_folders import REPAIR
@@ -171,4 +171,6 @@ HEAD_CT: Final = DatasetSpec(
         "the same pixels; both are kept, as published."
     ),
     editions=(Edition("original", read_manifest),),
+    downloads=(Download("kaggle:felipekitamura/head-ct-hemorrhage"),),
+    split_counts=(80, 20, 100),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from adbench_harness.api import NORMAL, DatasetSpec, Edition, Sample, hookimpl
+from adbench_harness.api import NORMAL, DatasetSpec, Download, Edition, Sample, hookimpl
 
 from . import mias_annotations
 from .mias_annotations import Annotation
@@ -71,4 +71,6 @@ MIAS: Final = DatasetSpec(
         "A film is abnormal if it has a lesion; mdb144 has a benign and a malignant one and counts in both tasks."
     ),
     editions=(Edition("original", mias_annotations.read_manifest),),
+    downloads=(Download(mias_annotations.ARCHIVE_URL),),
+    split_counts=(167, 40, 115),
 )

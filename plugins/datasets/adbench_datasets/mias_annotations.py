@@ -35,6 +35,7 @@ SOURCE: Final = (
     "Processing Archive. Download it yourself, which accepts its licence, and import the archive or the unpacked folder."
 )
 URL: Final = "http://peipa.essex.ac.uk/info/mias.html"
+ARCHIVE_URL: Final = "http://peipa.essex.ac.uk/pix/mias/all-mias.tar.gz"
 GROUP_RULE: Final = "one patient: a pair of films with consecutive numbers, odd first (001-002, 003-004, ...)"
 TASKS: Final[Mapping[str, Sequence[str]]] = {
     "benign": ("benign", "benign+malignant"),

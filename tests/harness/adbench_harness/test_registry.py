@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adbench_harness import registry
-from adbench_harness.api import PluginError, UnknownNameError
+from adbench_harness.api import DataError, OptionError, PluginError, UnknownNameError
 
 SPEC = """
 from adbench_harness.api import DatasetSpec, hookimpl
@@ -103,3 +103,108 @@ def test_a_plugin_that_breaks_the_rules_is_told_which(fake_distribution: Any, so
     fake_distribution("odd", "1", {"odd_plugin": source}, {"adbench.datasets": {"odd": "odd_plugin"}})
     with pytest.raises(PluginError, match=message):
         registry.dataset("odd")
+
+
+TAKES_A_FOLDER = """
+from dataclasses import replace
+from adbench_harness.api import DataError, DatasetSpec, hookimpl
+adbench_api = 1
+
+def at(path):
+    {body}
+
+SPEC = DatasetSpec("album", "Album", lambda root: [], "", "", "", "", "", "", at=at)
+
+@hookimpl
+def register_datasets(register):
+    register(SPEC)
+"""
+
+
+@pytest.fixture
+def album(fake_distribution: Any) -> Any:
+    """Installs a dataset that takes a folder; its ``at`` has the given body."""
+
+    def install(body: str = "return replace(SPEC, name='album-x', embedded=path, at=None)", distribution: str = "photos") -> None:
+        module = f"{distribution}_album"
+        source = TAKES_A_FOLDER.format(body=body)
+        fake_distribution(distribution, "1", {module: source}, {"adbench.datasets": {"album": module}})
+
+    return install
+
+
+@pytest.mark.parametrize("name", ["album", "photos:album"])
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/data/a:b", "/data/a:b"), ("~/c", "{home}/c"), ("d e", "{here}/d e"), (".", "{here}"), ("C:x", "{here}/C:x")],
+)
+def test_a_dataset_of_any_folder_is_given_the_absolute_path(
+    album: Any, name: str, path: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    plugin = registry.dataset(f"{name}:{path}")
+    assert plugin.spec.embedded == Path(expected.format(home=tmp_path / "me", here=tmp_path))
+    assert (plugin.spec.name, plugin.source.qualified) == ("album-x", "photos:album")
+    assert registry.dataset(name).spec.name == "album"
+
+
+def test_an_installed_name_goes_before_a_path(album: Any, fake_distribution: Any) -> None:
+    album()
+    fake_distribution("album", "1", {"other_discs": one("discs")}, {"adbench.datasets": {"discs": "other_discs"}})
+    assert registry.dataset("album:discs").spec.name == "discs"
+    assert registry.dataset("album:./discs").spec.name == "album-x"
+
+
+def test_two_that_take_a_folder_must_be_told_apart(album: Any) -> None:
+    album()
+    album(distribution="second")
+    with pytest.raises(PluginError, match="claimed by 2 distributions; say which: photos:album or second:album"):
+        registry.dataset("album:/x")
+    assert registry.dataset("second:album:/x").source.distribution == "second"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mias:/x", "dataset mias takes no path; import it: adbench datasets import mias PATH"),
+        ("mias-patches:/x", "mias-patches takes no path; import it: adbench datasets import mias PATH"),
+        ("adbench-harness:phantom:/x", "dataset phantom takes no path; leave it out"),
+        ("album:", "say which folder: album:/path"),
+        ("album:~nobody-of-that-name/x", "nobody-of-that-name/x: "),
+        ("album:\udcff", "a path must be valid UTF-8"),
+    ],
+)
+def test_a_path_that_cannot_be_is_refused(album: Any, name: str, message: str) -> None:
+    album()
+    with pytest.raises(OptionError, match=message):
+        registry.dataset(name)
+
+
+def test_a_misspelt_name_before_a_path_is_told_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="no dataset is called 'foldr'; did you mean folder"):
+        registry.dataset("foldr:/data/a long path/that/resembles/nothing")
+    with pytest.raises(UnknownNameError, match="no dataset is called 'a:b:c'"):
+        registry.dataset("a:b:c")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('x')", "dataset photos:album failed to take a folder: ValueError: x"),
+        ("raise SystemExit(3)", "dataset photos:album failed to take a folder: SystemExit: 3"),
+        ("return None", "must give a DatasetSpec called album-… for a folder, and gave None"),
+        ("return replace(SPEC, name='mias')", "called album-… for a folder, and gave 'mias'"),
+    ],
+)
+def test_a_plugin_that_fails_to_take_a_folder_is_blamed(album: Any, body: str, message: str) -> None:
+    album(body)
+    with pytest.raises(PluginError, match=message):
+        registry.dataset("album:/x")
+
+
+def test_what_a_plugin_says_of_a_folder_is_passed_on(album: Any) -> None:
+    album("raise DataError(f'{path} is not what I want')")
+    with pytest.raises(DataError, match=r"^/x is not what I want$"):
+        registry.dataset("album:/x")

@@ -180,7 +180,7 @@ def test_what_is_installed_is_listed(tiny: Path, adbench: Adbench) -> None:
     rows = json.loads(done(adbench("datasets", "list", "--json")))
     states = {row["name"]: row["state"] for row in rows}
     assert states["phantom"] == "ships with adbench"
-    assert states["mias-patches"] == "missing; adbench datasets import mias PATH"
+    assert states["mias-patches"] == "missing; adbench datasets fetch mias | import mias PATH"
     assert "teacher" in done(adbench("models", "show", "multikd"))
     assert json.loads(done(adbench("models", "show", "pca", "--json")))["options"]["grid"]["default"] == 64
     assert "fit digest" in done(adbench("protocols", "show", "esmaeili2023"))

@@ -94,6 +94,18 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
         decode(tmp_path / "gone.png", [None], RULES)
 
 
+def test_what_begins_as_dicom_is_read_as_dicom_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(DataError, match=r"x\.png: .*DICOM"):
+        decode(tmp_path / "x.png", [None], RULES)
+
+
+def test_a_short_file_is_no_dicom(tmp_path: Path, ramp: Image.Image) -> None:
+    path = save(tmp_path / "x.png", ramp.resize((1, 1)))
+    assert path.stat().st_size < 132
+    assert decode(path, [None], RULES).shape == (1, 16, 16, 3)
+
+
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ramp: Image.Image) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(DataError, match="refused, Image size"):

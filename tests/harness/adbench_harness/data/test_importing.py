@@ -3,12 +3,24 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from adbench_harness.api import AdbenchError, ArchiveError, DataError, DatasetSpec, Edition, ManifestEntry
+from adbench_harness.api import (
+    AdbenchError,
+    ArchiveError,
+    DataError,
+    DatasetSpec,
+    Edition,
+    ManifestEntry,
+    NotImportedError,
+    Sample,
+)
 from adbench_harness.data.importing import import_dataset
+from adbench_harness.data.listing import folder as place_of
+from adbench_harness.data.record import read_record, remove_import
 from adbench_harness.home import Home
 
 FILES = {"Info.txt": b"about", "a/one.pgm": b"first film", "a/two.pgm": b"second film"}
@@ -65,7 +77,7 @@ def test_every_layout_gives_the_same_files(tmp_path: Path, home: Home, spec: Dat
         folder(source, {"thumbs.db": b"x", "copy/Info.txt": b"another of that name"})
     done = import_dataset(spec, source, home)
     assert stored(home) == FILES
-    assert (done.files, done.already_there) == (3, False)
+    assert (done.record.files, done.record.edition, done.already_there) == (3, "original", False)
 
 
 def test_importing_twice_does_nothing_and_mends_what_was_altered(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
@@ -91,9 +103,9 @@ def test_a_link_in_the_dataset_s_place_is_replaced_and_what_it_points_to_stays(
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({**FILES, "a/one.pgm": b"first"}, r"1 altered \(a/one\.pgm\); nothing was imported"),
+        ({**FILES, "a/one.pgm": b"first"}, r"1 altered \(a/one\.pgm\); nothing was imported \(--allow-partial"),
         ({"Info.txt": b"about", "a/two.pgm": b"second film"}, r"1 missing \(a/one\.pgm\)"),
-        ({"else.txt": b""}, "none of the 3 files of films is in it; is it the right one"),
+        ({"else.txt": b""}, "none of the files of films is in it; is it the right one"),
     ],
 )
 def test_what_is_not_the_original_is_refused_file_by_file(
@@ -103,6 +115,75 @@ def test_what_is_not_the_original_is_refused_file_by_file(
         import_dataset(spec, folder(tmp_path / "src", files), home)
     assert not list(home.root.rglob("*.pgm"))
     assert not home.dataset("films").exists()
+    assert read_record(spec, home) is None
+
+
+def test_a_partial_copy_is_taken_in_when_it_is_allowed_and_remembers_every_difference(
+    tmp_path: Path, home: Home, spec: DatasetSpec
+) -> None:
+    files = {"Info.txt": b"other", "a/two.pgm": b"second film", "a/three.pgm": b"third"}
+    done = import_dataset(spec, folder(tmp_path / "src", files), home, allow_partial=True)
+    assert stored(home) == files
+    record = read_record(spec, home)
+    assert record == done.record
+    assert record.partial
+    assert (record.missing, record.altered, record.unexpected) == (("a/one.pgm",), ("Info.txt",), ("a/three.pgm",))
+    import_dataset(spec, folder(tmp_path / "whole"), home)
+    assert stored(home) == FILES
+    assert not (read_record(spec, home) or record).partial
+
+
+def test_a_folder_is_linked_or_used_in_place_without_a_copy(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
+    source = folder(tmp_path / "outer" / "films").parent
+    import_dataset(spec, source, home, how="linked")
+    assert (home.dataset("films") / "a" / "one.pgm").resolve() == (source / "films" / "a" / "one.pgm").resolve()
+    assert import_dataset(spec, source, home, how="linked").already_there
+    done = import_dataset(spec, source, home, how="in place")
+    assert done.record.folder == source
+    assert not home.dataset("films").exists()
+    assert place_of(spec, home) == source
+    assert {path.name for path in source.rglob("*.pgm")} == {"one.pgm", "two.pgm"}
+
+
+def test_an_archive_cannot_be_linked(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
+    (tmp_path / "x.zip").write_bytes(b"")
+    with pytest.raises(DataError, match="only a folder can be linked; unpack the archive first"):
+        import_dataset(spec, tmp_path / "x.zip", home, how="linked")
+
+
+def test_a_folder_used_in_place_that_is_gone_is_named(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
+    source = folder(tmp_path / "src")
+    import_dataset(spec, source, home, how="in place")
+    source.rename(tmp_path / "moved")
+    with pytest.raises(NotImportedError, match="is gone; bring the folder back"):
+        place_of(spec, home)
+
+
+def test_an_archive_of_an_archive_is_said(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("inner/films.tar.gz", b"packed")
+    with pytest.raises(DataError, match=r"but an archive \(inner/films.tar.gz\); unpack that one"):
+        import_dataset(spec, tmp_path / "x.zip", home)
+
+
+def test_what_the_plugin_cannot_list_is_not_imported(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
+    def refuse(root: Path) -> list[Sample]:
+        raise DataError(f"{root}: a label is wrong")
+
+    with pytest.raises(DataError, match="a label is wrong"):
+        import_dataset(replace(spec, samples=refuse), folder(tmp_path / "src"), home)
+    assert not home.dataset("films").exists()
+
+
+def test_an_import_is_removed_but_never_the_folder_that_is_used_in_place(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
+    source = folder(tmp_path / "src")
+    import_dataset(spec, source, home)
+    assert remove_import(spec, home) == home.dataset("films")
+    assert not list(home.dataset("films").parent.iterdir())
+    import_dataset(spec, source, home, how="in place")
+    remove_import(spec, home)
+    assert (source / "Info.txt").exists()
+    assert remove_import(spec, home) is None
 
 
 def test_a_hostile_archive_leaves_nothing_behind(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
@@ -142,8 +223,6 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path, spec: DatasetSpec) 
 
 
 def test_what_ships_with_adbench_or_has_no_manifest_is_not_imported(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
-    from dataclasses import replace
-
     with pytest.raises(DataError, match="ships with adbench"):
         import_dataset(replace(spec, embedded=tmp_path), tmp_path, home)
     with pytest.raises(DataError, match="has no manifest"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ def real_brain_tumor_mri() -> Path:
 @pytest.fixture(scope="session")
 def real_head_ct() -> Path:
     return real_data("head-ct")
+
+
+@pytest.fixture(scope="session")
+def real_retinal_oct() -> Path:
+    return real_data("retinal-oct-mini")
+
+
+@pytest.fixture(scope="session")
+def real_c_nmc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A miniature of the real images, unpacked."""
+    folder = tmp_path_factory.mktemp("c-nmc")
+    with zipfile.ZipFile(real_data("c-nmc-mini.zip")) as archive:
+        archive.extractall(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

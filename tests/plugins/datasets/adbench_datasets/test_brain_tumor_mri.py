@@ -153,6 +153,13 @@ def test_a_missing_folder_is_a_data_error(tmp_path: Path) -> None:
         list_slices(tmp_path / "lost")
 
 
+def test_the_counts_of_the_study_fit() -> None:
+    assert BRAIN_TUMOR_MRI.split_counts == (80, 18, 155)
+    assert [download.url for download in BRAIN_TUMOR_MRI.downloads] == [
+        "kaggle:navoneel/brain-mri-images-for-brain-tumor-detection"
+    ]
+
+
 def test_the_manifest_has_the_expected_counts_and_repeats() -> None:
     entries = read_manifest()
     counts = Counter(entry.path.partition("/")[0] for entry in entries)
@@ -183,8 +190,8 @@ def test_kaggle_s_archive_is_imported_once(real_brain_tumor_mri: Path, tmp_path:
             for entry in read_manifest():
                 target.write(real_brain_tumor_mri / entry.path, prefix + entry.path)
     done = import_dataset(BRAIN_TUMOR_MRI, archive, home)
-    assert done.files == 253
-    assert sum(path.is_file() for path in done.folder.rglob("*")) == 253
+    assert done.record.files == 253
+    assert sum(path.is_file() for path in done.record.folder.rglob("*")) == 253
     assert listing(BRAIN_TUMOR_MRI, home).counts() == BRAIN_TUMOR_MRI.expected
 
 

@@ -227,6 +227,11 @@ def test_a_missing_folder_is_a_data_error(tmp_path: Path) -> None:
         list_slices(tmp_path / "lost")
 
 
+def test_the_counts_of_the_study_fit() -> None:
+    assert HEAD_CT.split_counts == (80, 20, 100)
+    assert [download.url for download in HEAD_CT.downloads] == ["kaggle:felipekitamura/head-ct-hemorrhage"]
+
+
 def test_the_manifest_lists_images_and_table() -> None:
     paths = [entry.path for entry in read_manifest()]
     assert sorted(paths) == [f"head_ct/{number:03d}.png" for number in range(200)] + ["labels.csv"]
@@ -265,6 +270,6 @@ def test_kaggle_s_archive_is_imported_once(real_head_ct: Path, tmp_path: Path, h
             deeper = "head_ct/" if entry.path.endswith(".png") else ""
             target.write(real_head_ct / entry.path, deeper + entry.path)
     done = import_dataset(HEAD_CT, archive, home)
-    assert done.files == 201
-    assert sum(path.is_file() for path in done.folder.rglob("*")) == 201
+    assert done.record.files == 201
+    assert sum(path.is_file() for path in done.record.folder.rglob("*")) == 201
     assert listing(HEAD_CT, home).counts() == HEAD_CT.expected

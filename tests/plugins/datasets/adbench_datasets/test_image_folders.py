@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from adbench_datasets.image_folders import DEPTH, entries, outermost
+from adbench_datasets.image_folders import DEPTH, class_folders, entries, outermost, shown_entries
 from adbench_harness.api import DataError
 
 
@@ -59,3 +60,36 @@ def test_the_search_ends(tmp_path: Path) -> None:
     assert outermost(tmp_path, has_mark) is None
     mark(deepest)
     assert outermost(tmp_path, has_mark) == deepest
+
+
+def test_names_beyond_ascii_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "n\u00f6 \u8111.png").touch()
+    assert [path.name for path in entries(tmp_path)] == ["n\u00f6 \u8111.png"]
+
+
+def test_a_name_that_is_no_text_is_named(tmp_path: Path) -> None:
+    try:
+        (tmp_path / os.fsdecode(b"a\xff.png")).touch()
+    except OSError:
+        pytest.skip("the file system takes only text as names")
+    with pytest.raises(
+        DataError, match=r"holds a file whose name is no UTF-8 text, b'a\\xff\.png'; rename or remove it, or import"
+    ):
+        entries(tmp_path)
+
+
+def test_class_folders_come_by_the_name_that_was_asked_for(tmp_path: Path) -> None:
+    for name in ("cnv", "Dme", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "NORMAL").touch()
+    assert class_folders(tmp_path, ["CNV", "DME", "NORMAL"]) == {"CNV": tmp_path / "cnv", "DME": tmp_path / "Dme"}
+
+
+def test_the_first_few_entries_are_shown(tmp_path: Path) -> None:
+    assert shown_entries(tmp_path) == "nothing"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b.png").touch()
+    assert shown_entries(tmp_path) == "a/, b.png"
+    for number in range(5):
+        (tmp_path / f"c{number}").touch()
+    assert shown_entries(tmp_path) == "a/, b.png, c0, c1, c2 and 2 more"

@@ -46,6 +46,12 @@ def test_a_missing_film_is_a_data_error(small_mias: Path) -> None:
         mias.list_films(small_mias)
 
 
+def test_the_counts_of_the_study_fit() -> None:
+    assert mias.MIAS.split_counts == (167, 40, 115)
+    assert mias.MIAS.tasks.keys() == {"benign", "malignant"}
+    assert [download.url for download in mias.MIAS.downloads] == ["http://peipa.essex.ac.uk/pix/mias/all-mias.tar.gz"]
+
+
 def test_real_counts_are_the_expected_ones(listed_mias: Path) -> None:
     samples = mias.list_films(listed_mias)
     assert len({sample.id for sample in samples}) == 322

@@ -74,6 +74,12 @@ def test_a_missing_film_is_a_data_error(small_mias: Path) -> None:
         mias_patches.list_patches(small_mias)
 
 
+def test_the_counts_of_the_study_are_stated() -> None:
+    assert mias_patches.MIAS_PATCHES.split_counts == (167, 40, 117)
+    assert mias_patches.MIAS_PATCHES.tasks.keys() == {"benign", "malignant"}
+    assert not mias_patches.MIAS_PATCHES.downloads  # those of mias, whose files it reads
+
+
 def test_real_counts_are_the_expected_ones(listed_mias: Path) -> None:
     samples = mias_patches.list_patches(listed_mias)
     assert len({sample.id for sample in samples}) == 326

@@ -11,6 +11,7 @@ from typing import Final
 from . import protocol as rules
 from . import registry
 from .api import DatasetSpec, FitRules, ModelSpec, OptionError, Options, PluginError, ProtocolSpec, Sample, Subset
+from .data.duplicates import samples_to_split
 from .data.listing import Listing, listing
 from .home import Home
 from .metrics.thresholds import RULES
@@ -119,7 +120,8 @@ def plan(request: RunRequest, home: Home) -> Plan:
     protocol, options = settle(protocol_spec, model.spec, request.settings or {})
     found = listing(dataset.spec, home)
     with registry.blamed("protocol", protocol_spec.name, "to split"):
-        subsets = rules.split(protocol_spec, dataset.spec.name, found.samples, request.split)
+        samples = samples_to_split(found, home, protocol_spec)
+        subsets = rules.split(protocol_spec, dataset.spec.name, samples, request.split)
     plugins = {
         "model": plugin_provenance(model.source.name, model.source.distribution, model.module, model.spec.revision),
         "dataset": plugin_provenance(dataset.source.name, dataset.source.distribution, dataset.module, dataset.spec.revision),

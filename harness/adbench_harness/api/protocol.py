@@ -64,6 +64,8 @@ class ProtocolSpec:
     seeds: tuple[int, ...] = (0,)
     """Seeds that a complete result has."""
     reference: str = ""
+    needs_clusters: bool = False
+    """Whether ``assign`` gets samples with their ``cluster`` of equal pixels, for which every image is decoded once."""
 
 
 def hash_order(keys: Sequence[str], *salt: str | int) -> list[str]:

@@ -237,14 +237,16 @@ def export_split(name: str, protocol: str, number: int, out: Path | None, home: 
       adbench datasets split mias-patches --protocol esmaeili2023 --out split.tsv
     """
     from .. import registry
+    from ..data.duplicates import samples_to_split
     from ..data.listing import listing
     from ..home import Home
     from ..protocol import split
     from .show import json_text
 
     spec = registry.dataset(name).spec
-    found = listing(spec, Home.at(home))
-    subsets = split(registry.protocol(protocol).spec, spec.name, found.samples, number)
+    place, rules = Home.at(home), registry.protocol(protocol).spec
+    found = listing(spec, place)
+    subsets = split(rules, spec.name, samples_to_split(found, place, rules), number)
     rows = [
         {
             "id": s.id,

@@ -27,7 +27,7 @@ from scipy.ndimage import uniform_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..api import Sample
+from ..api import ProtocolSpec, Sample
 from ..home import Home
 from .listing import Listing
 from .traits import HASH_BITS, ORIENTATIONS, THUMBNAIL_SIDE, Progress, Traits, measure, oriented
@@ -93,6 +93,15 @@ def clustered(listing: Listing, home: Home, progress: Progress | None = None) ->
     groups = _grouped((traits[sample.id].pixels, sample.id) for sample in listing.samples)
     names = {sample_id: group[0] for group in groups if len(group) > 1 for sample_id in group}
     return tuple(replace(sample, cluster=names.get(sample.id)) for sample in listing.samples)
+
+
+def samples_to_split(listing: Listing, home: Home, protocol: ProtocolSpec) -> tuple[Sample, ...]:
+    """What a protocol's split rule gets: the samples with their groups, and with their clusters if it needs them.
+
+    Raises:
+        DataError: if clusters are needed and a file can't be decoded.
+    """
+    return clustered(listing, home) if protocol.needs_clusters else listing.samples
 
 
 def near_pairs(first: Mapping[str, Traits], second: Mapping[str, Traits] | None = None) -> list[NearPair]:

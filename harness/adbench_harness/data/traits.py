@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import imagehash
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -129,7 +129,12 @@ def measure(listing: Listing, home: Home, progress: Progress | None = None) -> d
 
 def _method(listing: Listing) -> list[object]:
     """Everything but the file and the crop that decides what is measured."""
-    return [FORMAT, decoders(listing.root / sample.path for sample in listing.samples), imagehash.__version__]
+    return [FORMAT, decoders(listing.root / sample.path for sample in listing.samples), hash_version()]
+
+
+def hash_version() -> str:
+    """Version of the library that takes the perceptual hashes."""
+    return version("imagehash")
 
 
 def _key(listing: Listing, sample: Sample) -> str:
@@ -197,6 +202,8 @@ def _of_picture(picture: Image.Image, facts: Mapping[str, object]) -> Traits:
 
 
 def _hash(side: NDArray[np.uint8]) -> bytes:
+    import imagehash  # costs as much as the rest of a command, and few commands need it
+
     bits = imagehash.phash(Image.fromarray(np.ascontiguousarray(side)), hash_size=HASH_SIDE).hash
     return np.packbits(bits).tobytes()
 

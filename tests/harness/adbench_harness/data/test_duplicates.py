@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from adbench_harness import registry
 from adbench_harness.api import Box, Sample
 from adbench_harness.data import duplicates as module
-from adbench_harness.data.duplicates import Duplicates, clustered, connected, duplicates, near_pairs
+from adbench_harness.data.duplicates import Duplicates, clustered, connected, duplicates, near_pairs, samples_to_split
 from adbench_harness.data.traits import ORIENTATIONS, measure
 from adbench_harness.home import Home
 
@@ -159,3 +161,11 @@ def test_a_pair_that_matches_in_two_orientations_is_reported_once_in_the_better(
     monkeypatch.setattr(module, "CORRELATION", 0.3)
     (pair,) = found(root, samples, home, make_listing).near
     assert ORIENTATIONS[pair.orientation] == "mirrored left to right"
+
+
+def test_a_split_rule_gets_clusters_only_if_its_protocol_asks(root: Path, home: Home, make_listing: Any) -> None:
+    listing = make_listing(root, [save(root, "a.png", picture(0)), save(root, "b.bmp", picture(0))])
+    protocol = registry.protocol("esmaeili2023").spec
+    assert [sample.cluster for sample in samples_to_split(listing, home, protocol)] == [None, None]
+    asking = replace(protocol, needs_clusters=True)
+    assert [sample.cluster for sample in samples_to_split(listing, home, asking)] == ["a.png", "a.png"]

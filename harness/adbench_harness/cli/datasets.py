@@ -169,7 +169,7 @@ def _card(spec: DatasetSpec) -> dict[str, object]:
         "licence": spec.licence,
         "source": spec.source,
         "url": spec.url,
-        "editions": {edition.name: edition.title or "the original" for edition in owner(spec).editions},
+        "editions": [f"{edition.name} ({edition.title})" if edition.title else edition.name for edition in owner(spec).editions],
         "groups": spec.group_rule,
         "tasks": {task: list(subtypes) for task, subtypes in spec.tasks.items()},
         "expected": dict(spec.expected),

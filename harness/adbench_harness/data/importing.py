@@ -137,9 +137,9 @@ class _Taken:
         self.target.mkdir(parents=True)
         with members(source) as found:
             for member in found:
-                if is_litter(member.path):
+                if is_litter(str(member.path)):
                     continue
-                place = self.original.place(member.path)
+                place = self.original.place(str(member.path))
                 if place is None:
                     self.archives += [str(member.path)] if member.path.name.lower().endswith(ARCHIVES) else []
                 # A second copy counts only where the first is not the original's.

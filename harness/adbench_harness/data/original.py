@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Final
 
 from ..api import CountedFolder, DatasetSpec, Edition, ManifestEntry
@@ -15,9 +14,9 @@ LITTER: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """What operating systems leave beside the files of a user, in lower case; they also leave names that start with a dot."""
 
 
-def is_litter(path: PurePosixPath) -> bool:
-    """Whether a file, or a folder it lies in, is none of the user's."""
-    return any(part.startswith(".") or part.lower() in LITTER for part in path.parts)
+def is_litter(path: str) -> bool:
+    """Whether a file, or a folder it lies in, is none of the user's; the path is relative, with forward slashes."""
+    return any((part.startswith(".") and part != ".") or part.lower() in LITTER for part in path.split("/"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Comparison:
         """In words: how many files differ."""
         kinds = (("missing", self.missing), ("altered", self.altered), ("unexpected", self.unexpected))
         told = [f"{len(paths)} {word}" for word, paths in kinds if paths]
-        told += [f"{found} of {wanted} files in {folder}" for folder, (found, wanted) in self.miscounted.items()]
+        if self.miscounted:
+            told.append(f"another number of files in {len(self.miscounted)} folder{'s' * (len(self.miscounted) > 1)}")
         return ", ".join(told) or "no difference"
 
     def summary(self) -> str:
@@ -78,13 +78,17 @@ class Original:
         return {**_unambiguous(exact, str.lower), **exact}
 
     @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._paths.values())
+
+    @cached_property
     def _tails(self) -> dict[str, str]:
         """Known paths by their last parts, two at least, where those are unambiguous: copies lack enclosing folders, too.
 
         A table of labels goes by its name alone, since some copies have it beside the images.
         """
         tails: dict[str, set[str]] = {}
-        for path in set(self._paths.values()):
+        for path in self._known:
             parts = path.split("/")
             fewest = 1 if path.endswith(".csv") else 2
             for start in range(1, len(parts) - fewest + 1):
@@ -94,15 +98,17 @@ class Original:
     @cached_property
     def _folders(self) -> frozenset[str]:
         """Folders of the original that hold files, counted or known one by one; not its top."""
-        known = {str(PurePosixPath(path).parent) for path in self._paths.values()}
-        return frozenset((known | {f.path for edition in self.editions for f in edition.counted}) - {"."})
+        known = {_parent(path) for path in self._known}
+        return frozenset((known | {f.path for edition in self.editions for f in edition.counted}) - {""})
 
-    def place(self, found: PurePosixPath) -> str | None:
+    def place(self, found: str) -> str | None:
         """Where the original has a file, whatever folders enclose it in a copy; None for a file that is none of its.
 
         A file under a new name in one of the original's folders keeps its place there: it is unexpected, and told.
         """
-        parts = [part for part in found.parts if part not in (".", "/")]
+        if found in self._known:
+            return found
+        parts = [part for part in found.split("/") if part not in ("", ".")]
         tails = ["/".join(parts[start:]) for start in range(len(parts))]
         for tail in tails:
             if path := self._paths.get(tail) or self._paths.get(tail.lower()):
@@ -148,24 +154,25 @@ def _unambiguous(paths: Iterable[str], key: Callable[[str], str]) -> dict[str, s
 def _compare(edition: Edition, entries: tuple[ManifestEntry, ...], hashes: Mapping[str, str]) -> Comparison:
     wanted = {entry.path: entry.sha256 for entry in entries}
     counted = {folder.path: _known(folder) for folder in edition.counted}
-    folders = {str(PurePosixPath(path).parent) for path in wanted} - {"."}
+    folders = {_parent(path) for path in wanted} - {""}
     missing = [path for path in wanted if path not in hashes]
     altered = [path for path, sha256 in wanted.items() if hashes.get(path, sha256) != sha256]
     unexpected: list[str] = []
     tally: Counter[str] = Counter()
     for path, sha256 in hashes.items():
-        parent = str(PurePosixPath(path).parent)
         if path in wanted:
             continue
+        parent = _parent(path)
         if parent in counted:
             tally[parent] += 1
-            if (known := counted[parent]) is not None and (PurePosixPath(path).name, sha256) not in known:
+            if (known := counted[parent]) is not None and (_name(path), sha256) not in known:
                 altered.append(path)
         elif parent in folders or not _lies_in(path, edition.optional):
             unexpected.append(path)
+    wrong = {*altered, *unexpected}
     return Comparison(
         edition=edition.name,
-        present=tuple(sorted(path for path in hashes if path not in {*altered, *unexpected})),
+        present=tuple(sorted(path for path in hashes if path not in wrong)),
         missing=tuple(sorted(path for path in missing if not _lies_in(path, edition.optional))),
         altered=tuple(sorted(path for path in altered if not _lies_in(path, edition.optional))),
         unexpected=tuple(sorted(path for path in unexpected if not _lies_in(path, edition.optional))),
@@ -187,7 +194,15 @@ def _known(folder: CountedFolder) -> frozenset[tuple[str, str]] | None:
     """Name and SHA-256 of the files that a counted folder holds some of; None where no file is known."""
     if folder.among is None:
         return None
-    return frozenset((PurePosixPath(entry.path).name, entry.sha256) for entry in folder.among())
+    return frozenset((_name(entry.path), entry.sha256) for entry in folder.among())
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _lies_in(path: str, folders: Iterable[str]) -> bool:

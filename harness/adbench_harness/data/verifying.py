@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from .. import registry
@@ -63,21 +64,25 @@ def verify_folder(spec: DatasetSpec, root: Path, home: Home, needed_only: bool =
     for path in _files(root):
         place = original.place(path)
         if place is None or place in placed:
-            others.append(path.as_posix())
+            others.append(path)
         elif not (needed_only and original.is_optional(place)):
-            placed[place] = path.as_posix()
+            placed[place] = path
     hashes = hash_files(root, placed.values(), home.hashes)
     comparisons = original.compare({place: hashes[path] for place, path in placed.items()})
     return Verification(spec.name, root, tuple(comparisons), tuple(sorted(others)))
 
 
-def _files(root: Path) -> list[PurePosixPath]:
+def _files(root: Path) -> list[str]:
     """Every file below a folder, the outermost first, so that of two copies the outer one counts."""
-    try:
-        found = [PurePosixPath(path.relative_to(root).as_posix()) for path in root.rglob("*") if path.is_file()]
-    except OSError as error:
+
+    def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename or root}: {error.strerror or error}") from None
-    return sorted((path for path in found if not is_litter(path)), key=lambda path: (len(path.parts), path))
+
+    found: list[str] = []
+    for folder, _, names in os.walk(root, onerror=refuse):
+        inside = Path(folder).relative_to(root).as_posix()
+        found += [name if inside == "." else f"{inside}/{name}" for name in names]
+    return sorted((path for path in found if not is_litter(path)), key=lambda path: (path.count("/"), path))
 
 
 def standing(spec: DatasetSpec, root: Path, home: Home) -> Standing:

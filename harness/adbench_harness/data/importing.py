@@ -192,8 +192,10 @@ def _nothing_found(spec: DatasetSpec, source: Path, taken: _Taken) -> str:
 
 
 def _judge(spec: DatasetSpec, source: Path, comparison: Comparison, allow_partial: bool) -> None:
-    if not comparison.present and not comparison.altered:
-        raise DataError(f"{source}: none of the files of {spec.folder_name} is in it; is it the right one?")
+    if not comparison.present:
+        raise DataError(
+            f"{source}: none of the files of {spec.folder_name} is in it, at most others of the same names; is it the right one?"
+        )
     if not comparison.matches and not allow_partial:
         raise DataError(
             f"{source}: not the original of {spec.folder_name} (edition {comparison.edition}): {comparison.summary()}; "

@@ -133,6 +133,13 @@ def test_a_partial_copy_is_taken_in_when_it_is_allowed_and_remembers_every_diffe
     assert not (read_record(spec, home) or record).partial
 
 
+def test_another_dataset_with_the_same_folders_is_no_partial_copy(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
+    files = {"a/one.pgm": b"of another set", "a/four.pgm": b"as well"}
+    with pytest.raises(DataError, match=r"none of the files of films is in it, .*is it the right one"):
+        import_dataset(spec, folder(tmp_path / "src", files), home, allow_partial=True)
+    assert read_record(spec, home) is None
+
+
 def test_a_folder_is_linked_or_used_in_place_without_a_copy(tmp_path: Path, home: Home, spec: DatasetSpec) -> None:
     source = folder(tmp_path / "outer" / "films").parent
     import_dataset(spec, source, home, how="linked")

@@ -68,6 +68,11 @@ class Results:
         """Checkpoints of runs under way."""
         return self.root / "running"
 
+    @property
+    def audits(self) -> Path:
+        """What was found wrong with datasets, a JSON file for each audited copy."""
+        return self.root / "audits"
+
     def checkpoint(self, run_id: str) -> Path:
         """The checkpoint of a run under way, in a folder of its own."""
         return self.running / run_id / "checkpoint.pt"

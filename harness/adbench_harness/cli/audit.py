@@ -36,7 +36,7 @@ def audit_dataset(
 ) -> None:
     """What is wrong with a dataset: duplicates, patients on both sides of a split, features that give the label away.
 
-    The audit is kept in the results folder; an earlier one of the same data is replaced.
+    The audit is kept in the results folder and its database; an earlier one of the same data is replaced.
 
     \b
     Examples:
@@ -44,10 +44,12 @@ def audit_dataset(
       adbench datasets audit brain-tumor-mri --against br35h
     """
     from .. import registry
+    from ..api import StoreError
     from ..data.audit import audit
     from ..data.audit.report import save
     from ..data.listing import listing
     from ..home import Home, Results
+    from ..store.ingest import ingest
     from .show import print_json
 
     place, results = Home.at(home), Results.at(results_folder)
@@ -56,7 +58,11 @@ def audit_dataset(
     against = [listing(registry.dataset(other).spec, place) for other in dict.fromkeys(others) if other != name]
     with _progress(f"measure {own.spec.name}", as_json) as progress:
         found = audit(own, place, rules, number, against, progress)
-    file = save(found, results.root / "audits")
+    file = save(found, results.audits)
+    try:
+        ingest(results)
+    except StoreError as error:  # the audit is safe in its file
+        click.echo(f"adbench: warning: {error}", err=True)
     if as_json:
         print_json(found.model_dump(mode="json"))
         return

@@ -16,7 +16,7 @@ from ..home import Results
 from ..metrics.evaluation import Figure, evaluate
 from ..metrics.thresholds import RULES
 from ..result import Manifest, Scores, check_files, read_curves, read_manifest, read_scores, run_folders
-from .audits import FOLDER, audit_files, known_audits, same, take_in
+from .audits import audit_files, known_audits, same, take_in
 from .database import reading, writing
 
 
@@ -43,7 +43,7 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
     known, audits, current = _state(results.database)
     there = {folder.name for folder in run_folders(results.runs)}
     stale = {run_id for run_id in known if run_id not in there or run_id == again}
-    files, refused = audit_files(results.root / FOLDER)
+    files, refused = audit_files(results.audits)
     if current and not stale and there <= known and same(files, audits):
         return Ingested(refused=refused)
     with writing(results.database) as db:
@@ -58,7 +58,7 @@ def rebuild(results: Results) -> Ingested:
     """Make the database anew from the run folders. Raises StoreError if it can't be written."""
     with writing(results.database, fresh=True) as db:
         done = _add_missing(db, results.runs)
-        files, refused = audit_files(results.root / FOLDER)
+        files, refused = audit_files(results.audits)
         done.refused |= refused | take_in(db, files)
         return done
 

@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from adbench_harness.cli.audit import audit_dataset
+from adbench_harness.home import Results
+from adbench_harness.store.database import reading
 
 
 @pytest.fixture
@@ -29,6 +31,8 @@ def test_the_phantom_is_audited_and_the_audit_is_kept(typed: Any, tmp_path: Path
     (file,) = (tmp_path / "results" / "audits").iterdir()
     assert f"written to {file}" in done.output
     assert json.loads(file.read_text())["dataset"] == "phantom"
+    with reading(Results(tmp_path / "results").database) as db:
+        assert db.execute("select count(*) > 0 from finding where dataset = 'phantom'").fetchone() == (True,)
 
 
 def test_json_is_all_that_is_printed_and_what_is_kept(typed: Any, tmp_path: Path) -> None:

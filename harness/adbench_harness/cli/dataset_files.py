@@ -219,7 +219,8 @@ def _differences(comparison: Comparison) -> Iterator[str]:
 @click.argument("name")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @home_option
-def remove_dataset(name: str, yes: bool, home: Path | None) -> None:
+@json_option
+def remove_dataset(name: str, yes: bool, home: Path | None, as_json: bool) -> None:
     """Remove an imported dataset from the home. Runs stay; a folder that is used in place stays, too.
 
     \b
@@ -229,6 +230,7 @@ def remove_dataset(name: str, yes: bool, home: Path | None) -> None:
     from ..api import DataError, NotImportedError
     from ..data.record import remove_import
     from ..home import Home
+    from .show import print_json
 
     spec, place = _files_of(name), Home.at(home)
     if not yes and not _asked(f"Remove {spec.name} from {place.root}?"):
@@ -236,7 +238,10 @@ def remove_dataset(name: str, yes: bool, home: Path | None) -> None:
     gone = remove_import(spec, place)
     if gone is None:
         raise NotImportedError(f"dataset {spec.name} is not in {place.root}; there is nothing to remove")
-    click.echo(f"removed {gone}")
+    if as_json:
+        print_json({"dataset": spec.name, "removed": str(gone)})
+    else:
+        click.echo(f"removed {gone}")
 
 
 def _files_of(name: str) -> DatasetSpec:

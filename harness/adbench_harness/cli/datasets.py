@@ -208,7 +208,8 @@ def _what_is_here(found: Listing) -> dict[str, object]:
 @datasets.command("path")
 @click.argument("name")
 @home_option
-def dataset_path(name: str, home: Path | None) -> None:
+@json_option
+def dataset_path(name: str, home: Path | None, as_json: bool) -> None:
     """Print the folder that holds a dataset's files.
 
     \b
@@ -218,8 +219,13 @@ def dataset_path(name: str, home: Path | None) -> None:
     from .. import registry
     from ..data.listing import folder
     from ..home import Home
+    from .show import print_json
 
-    click.echo(folder(registry.dataset(name).spec, Home.at(home)))
+    place = str(folder(registry.dataset(name).spec, Home.at(home)))
+    if as_json:
+        print_json({"dataset": name, "folder": place})
+    else:
+        click.echo(place)
 
 
 @datasets.command("split")

@@ -132,6 +132,8 @@ def test_a_run_offers_to_fetch_what_is_missing(spec: DatasetSpec, types: Type, m
 
 def test_remove_asks_first_and_says_what_went(spec: DatasetSpec, source: Path, types: Type, home: Home) -> None:
     types("datasets", "import", "head-ct", source)
+    answer = json.loads(types("datasets", "path", "head-ct", "--json").stdout)
+    assert answer == {"dataset": "head-ct", "folder": str(home.dataset("head-ct"))}
     assert "--yes removes it without asking" in str(types("datasets", "remove", "head-ct").exception)
     assert types("datasets", "remove", "head-ct", "--yes").output == f"removed {home.dataset('head-ct')}\n"
     assert isinstance(types("datasets", "remove", "head-ct", "--yes").exception, NotImportedError)

@@ -1,8 +1,8 @@
 """Retinal OCT: B-scans of normal eyes and of three diseases, in folders of split and class.
 
-Two editions are published. Of Mendeley's the 1000 test images are known one by one. Of Kaggle's no file is: it has 242 test
-and 8 validation images of each class, which are understood to be Mendeley's 250 test images divided; no copy of it was at hand
-to check that, but an import does. The training images, the same number in both, are counted only.
+Two editions are published. Of Mendeley's the 1000 test images are known one by one. Kaggle's has 242 test and 8 validation
+images of each class, which are Mendeley's 250 test images divided (true byte for byte of all 32 validation images; of the
+test images by their number): an import accepts no others there. Training images, as many in both, are counted only.
 """
 
 from __future__ import annotations

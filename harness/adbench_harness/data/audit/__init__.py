@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import imagehash
-
 from ...api import ProtocolSpec
 from ...home import Home
 from ...protocol import split as make_split
 from ...registry import blamed
 from ..decode import decoders
-from ..duplicates import CORRELATION, DISTANCE, Duplicates, duplicates
+from ..duplicates import CORRELATION, DISTANCE, Duplicates, duplicates, samples_to_split
 from ..listing import Listing
-from ..traits import ORIENTATIONS, Progress, Traits, measure
+from ..traits import ORIENTATIONS, Progress, Traits, hash_version, measure
 from .findings import duplicate_findings, group_findings, split_findings
 from .overlap import overlap
 from .report import SEVERITIES, Audit, DuplicateLists, Finding, NearDuplicate, Overlap
@@ -36,7 +34,7 @@ def audit(
         DataError: naming files that are missing or corrupt, or saying why the split can't be made.
         OptionError: if the protocol has no such split.
     """
-    samples = listing.samples
+    samples = samples_to_split(listing, home, protocol)
     with blamed("protocol", protocol.name, "to split"):
         subsets = make_split(protocol, listing.spec.name, samples, split)
     traits = measure(listing, home, progress)
@@ -60,7 +58,7 @@ def audit(
         method={
             "distance": DISTANCE,
             "correlation": CORRELATION,
-            "imagehash": imagehash.__version__,
+            "imagehash": hash_version(),
             **decoders(listing.root / sample.path for sample in samples),
         },
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),

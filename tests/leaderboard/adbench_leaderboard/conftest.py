@@ -43,6 +43,7 @@ def make_run(results: Results) -> MakeRun:
         overrides: Mapping[str, str] | None = None,
         fit_digest: str = "f" * 16,
         fingerprint: str = "d" * 16,
+        partial: str | None = None,
         subtypes: Sequence[str] = ("bleed", "bleed", "tumour"),
         curves: Sequence[CurvePoint] = (CurvePoint("fit", 0, "loss", 2.0), CurvePoint("fit", 1, "loss", 0.5)),
     ) -> str:
@@ -61,7 +62,7 @@ def make_run(results: Results) -> MakeRun:
             command=f"adbench run --model {model} --dataset {dataset} --split {split} --seed {seed}",
             created=created,
             protocol=_protocol(fit_digest, dict(overrides or {})),
-            dataset=_dataset(dataset, fingerprint, sorted(set(subtypes))),
+            dataset={**_dataset(dataset, fingerprint, sorted(set(subtypes))), "partial": partial},
             model={"title": title, "url": url, "parameters": 12345, "given": {"teacher": {"kind": "random", "sha256": "abc"}}},
             plugins={"model": {"name": model, "distribution": "adbench-harness", "version": "0.1.0", "revision": "1"}},
             compute={"device": "cpu", "device_name": "x86_64", "threads": 2},

@@ -60,6 +60,18 @@ def test_unranked_runs_stand_apart(store: Results, tmp_path: Path, read: Read) -
     assert off.rows[2][:4] == ["kd-off-1 unranked", "kd", "phantom", "off protocol: epochs=2"]
 
 
+def test_runs_on_partial_copies_stand_in_a_table_of_their_own(
+    results: Results, make_run: MakeRun, render: Render, read: Read
+) -> None:
+    make_run("whole")
+    make_run("off", overrides={"epochs": "2"})
+    make_run("part", fingerprint="e" * 16, partial="3 missing")
+    board, off, part = read(render()).tables
+    assert not [row for row in [*board.rows, *off.rows] if any("part" in cell for cell in row)]
+    assert part.caption == "Runs on partial copies"
+    assert part.rows[2][:4] == ["part unranked", "pca", "phantom", "partial copy of the dataset: 3 missing"]
+
+
 def test_different_fit_digests_never_share_a_table(results: Results, make_run: MakeRun, render: Render, read: Read) -> None:
     make_run("a")
     make_run("b", model="kd", fit_digest="0" * 16)

@@ -31,6 +31,9 @@ Progress = Callable[[int, int], None]
 
 FORMAT: Final = 1
 FAILURES_SHOWN: Final = 5
+SHARES: Final = 100
+"""A small set is divided into about so many shares, so that its progress is seen."""
+LARGEST_SHARE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -125,20 +128,26 @@ def _write_pixels(listing: Listing, ordered: Sequence[Sample], rules: FitRules, 
         rows_of.setdefault(sample.path, []).append(row)
     pixels = _PixelFile(target, (len(ordered), rules.image_size, rules.image_size, channels))
 
-    def work(path: str) -> int:
-        rows = rows_of[path]
-        pixels.write(rows, decode(listing.root / path, [ordered[row].box for row in rows], rules))
-        return len(rows)
+    def work(paths: Sequence[str]) -> tuple[int, list[str]]:
+        done, failed = 0, []
+        for path in paths:
+            rows = rows_of[path]
+            try:
+                pixels.write(rows, decode(listing.root / path, [ordered[row].box for row in rows], rules))
+            except DataError as error:
+                failed.append(str(error))
+            else:
+                done += len(rows)
+        return done, failed
 
     failures: list[str] = []
     done = 0
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         try:
-            for future in as_completed([pool.submit(work, path) for path in rows_of]):
-                try:
-                    done += future.result()
-                except DataError as error:
-                    failures.append(str(error))
+            for future in as_completed([pool.submit(work, paths) for paths in _shares(list(rows_of))]):
+                made, failed = future.result()
+                done += made
+                failures += failed
                 if progress is not None:
                     progress(done, len(ordered))
         except BaseException:
@@ -148,6 +157,12 @@ def _write_pixels(listing: Listing, ordered: Sequence[Sample], rules: FitRules, 
         shown = "; ".join(islice(sorted(failures), FAILURES_SHOWN))
         more = f"; and {len(failures) - FAILURES_SHOWN} more" if len(failures) > FAILURES_SHOWN else ""
         raise DataError(f"dataset {listing.spec.name}: {len(failures)} of {len(rows_of)} files can't be used: {shown}{more}")
+
+
+def _shares(paths: Sequence[str]) -> list[Sequence[str]]:
+    """Files that one thread decodes in a row: each end of a share wakes this thread, which holds up the others."""
+    size = min(max(len(paths) // SHARES, 1), LARGEST_SHARE)
+    return [paths[start : start + size] for start in range(0, len(paths), size)]
 
 
 class _PixelFile:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +103,22 @@ def make_folder(path: Path, what: str) -> Path:
     if not writable:
         raise AdbenchError(f"the {what} {path} is not writable; choose another with {_option(what)}")
     return path
+
+
+@contextmanager
+def put_in_place(path: Path) -> Iterator[Path]:
+    """Where to write what is to be at ``path``: a file beside it, renamed at the end, so that nobody finds a part of it.
+
+    Raises:
+        OSError: as writing does; nothing is left behind then.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def _absolute(given: Path) -> Path:

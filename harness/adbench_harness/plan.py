@@ -101,8 +101,8 @@ class Plan:
         return sorted(chosen, key=lambda sample: sample.id)
 
 
-def plan(request: RunRequest, home: Home) -> Plan:
-    """Resolve a request.
+def plan(request: RunRequest, home: Home, listings: dict[str, Listing] | None = None) -> Plan:
+    """Resolve a request; ``listings`` are datasets by the name they were asked for, listed before, and this one is added.
 
     Raises:
         PluginError, OptionError, DataError: each naming what was wrong and what there is.
@@ -118,7 +118,10 @@ def plan(request: RunRequest, home: Home) -> Plan:
             f"protocol {protocol_spec.name} asks for threshold rules that this adbench lacks: {', '.join(sorted(unknown))}"
         )
     protocol, options = settle(protocol_spec, model.spec, request.settings or {})
-    found = listing(dataset.spec, home)
+    known = listings if listings is not None else {}
+    if request.dataset not in known:
+        known[request.dataset] = listing(dataset.spec, home)
+    found = known[request.dataset]
     with registry.blamed("protocol", protocol_spec.name, "to split"):
         samples = samples_to_split(found, home, protocol_spec)
         subsets = rules.split(protocol_spec, dataset.spec.name, samples, request.split)

@@ -14,6 +14,7 @@ from .errors import (
     UnknownNameError,
     WeightsError,
 )
+from .files import is_dicom, is_litter
 from .hookspecs import API_VERSION, hookimpl
 from .model import (
     BuildContext,
@@ -70,4 +71,6 @@ __all__ = [
     "file_sha256",
     "hash_order",
     "hookimpl",
+    "is_dicom",
+    "is_litter",
 ]

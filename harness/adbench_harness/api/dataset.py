@@ -88,7 +88,7 @@ class Download:
     url: str
     """http or https; or ``kaggle:owner/name``, which needs kagglehub and an account."""
     bytes: int | None = None
-    """Size of the archive, if known."""
+    """Size of the archive, at least roughly, if known."""
     sha256: str | None = None
     """Of the archive, if known; else the files in it are checked one by one."""
 

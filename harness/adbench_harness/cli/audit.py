@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .bars import bar_of_images
 from .options import home_option, json_option, results_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..data.audit.report import Audit, Shared
 
 
@@ -56,7 +53,7 @@ def audit_dataset(
     rules = registry.protocol(protocol).spec
     own = listing(registry.dataset(name).spec, place)
     against = [listing(registry.dataset(other).spec, place) for other in dict.fromkeys(others) if other != name]
-    with _progress(f"measure {own.spec.name}", as_json) as progress:
+    with bar_of_images(f"measure {own.spec.name}", as_json) as progress:
         found = audit(own, place, rules, number, against, progress)
     file = save(found, results.audits)
     try:
@@ -68,18 +65,6 @@ def audit_dataset(
         return
     _print(found)
     click.echo(f"written to {file}")
-
-
-@contextmanager
-def _progress(title: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    from rich.progress import Progress
-
-    from .show import console
-
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=quiet or not screen.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(audit: Audit) -> None:

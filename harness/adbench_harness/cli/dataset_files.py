@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .bars import bar_of_bytes
 from .options import home_option, json_option
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def fetch_and_import(spec: DatasetSpec, home: Home, accept_licence: bool, quiet:
         raise DataError(
             f"the licence of {spec.name} was not accepted; nothing was downloaded (--accept-licence accepts it in a script)"
         )
-    with _bar(f"download {spec.name}", quiet) as advance:
+    with bar_of_bytes(f"download {spec.name}", quiet) as advance:
         found = fetch(spec, home, advance)
-    with _bar(f"import {spec.name}", quiet) as advance:
+    with bar_of_bytes(f"import {spec.name}", quiet) as advance:
         try:
             done = bring(spec, found.path, home, advance)
         except DataError as error:
@@ -117,7 +117,7 @@ def import_dataset(name: str, source: Path, how: str | None, allow_partial: bool
 
     chosen: Any = how or "copied"
     spec = _files_of(name)
-    with _bar(f"import {spec.name}", as_json) as advance:
+    with bar_of_bytes(f"import {spec.name}", as_json) as advance:
         done = bring(spec, source, Home.at(home), advance, how=chosen, allow_partial=allow_partial)
     if as_json:
         print_json(_plain(done))
@@ -142,7 +142,13 @@ def _print_import(done: Imported) -> None:
 
 
 def _plain(done: Imported) -> dict[str, Any]:
-    return {**done.record.model_dump(mode="json"), "partial": done.record.partial, "already_there": done.already_there}
+    return {
+        **done.record.model_dump(mode="json"),
+        "partial": done.record.partial,
+        "already_there": done.already_there,
+        **done.comparison.by_kind,
+        "miscounted": done.comparison.miscounted,
+    }
 
 
 @click.command("verify")
@@ -196,9 +202,7 @@ def _print_verification(comparisons: tuple[Comparison, ...], present: bool) -> N
     for comparison in (nearest, *further):
         counts = {
             "present": len(comparison.present),
-            "missing": len(comparison.missing),
-            "altered": len(comparison.altered),
-            "unexpected": len(comparison.unexpected),
+            **{word: len(paths) for word, paths in comparison.by_kind.items()},
             "counted otherwise": len(comparison.miscounted),
             "left out, which no sample needs": comparison.left_out,
         }
@@ -208,8 +212,7 @@ def _print_verification(comparisons: tuple[Comparison, ...], present: bool) -> N
 
 def _differences(comparison: Comparison) -> Iterator[str]:
     """One line for each file that is not as in the original."""
-    kinds = (("missing", comparison.missing), ("altered", comparison.altered), ("unexpected", comparison.unexpected))
-    for word, paths in kinds:
+    for word, paths in comparison.by_kind.items():
         yield from (f"{word:<11} {path}" for path in paths)
     for folder, (found, wanted) in comparison.miscounted.items():
         yield f"{'counted':<11} {folder}/ holds {found} files instead of {wanted}"
@@ -250,17 +253,3 @@ def _files_of(name: str) -> DatasetSpec:
     from ..data.verifying import owner
 
     return owner(registry.dataset(name).spec)
-
-
-@contextmanager
-def _bar(title: str, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar of bytes on a terminal, nothing elsewhere."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    from .show import console
-
-    screen = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -134,6 +134,7 @@ def show_dataset(name: str, montage: Path | None, home: Path | None, as_json: bo
     from ..api import NotImportedError
     from ..data.listing import listing
     from ..data.montage import write_montage
+    from ..data.verifying import owner
     from ..home import Home
     from .show import print_facts, print_json
 
@@ -147,6 +148,8 @@ def show_dataset(name: str, montage: Path | None, home: Path | None, as_json: bo
         facts["here"] = f"no: {error}"
     else:
         facts |= _what_is_here(found)
+        edition = next((e for e in owner(spec).editions if e.name == found.standing.edition), None)
+        facts["expected"] = dict((edition.expected if edition else None) or spec.expected)
     if montage is not None:
         write_montage(found, montage)
         facts["montage"] = str(montage)
@@ -245,7 +248,7 @@ def export_split(name: str, protocol: str, number: int, out: Path | None, home: 
     from .. import registry
     from ..data.duplicates import samples_to_split
     from ..data.listing import listing
-    from ..home import Home
+    from ..home import Home, put_in_place
     from ..protocol import split
     from .show import json_text
 
@@ -270,12 +273,8 @@ def export_split(name: str, protocol: str, number: int, out: Path | None, home: 
     if out is None:
         click.echo(text, nl=False)
         return
-    unfinished = out.with_name(f".{out.name}.tmp")
-    try:
+    with put_in_place(out) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
     click.echo(f"{len(rows)} samples in {out}", err=True)
 
 

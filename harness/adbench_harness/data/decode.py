@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from ..api import Box, DataError, FitRules, Json
-from .dicom import dicom_decoders, is_dicom, read_dicom
+from ..api import Box, DataError, FitRules, Json, is_dicom
+from .dicom import dicom_decoders, read_dicom
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,

@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..api import DataError, Json
+from ..api import DataError, Json, is_dicom
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-MAGIC: Final = b"DICM"
-MAGIC_AT: Final = 128
 RENDERING: Final = 1
 """Raise it when the same file gives other pixels."""
 DECODERS: Final = ("pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "python-gdcm", "pyjpegls")
@@ -26,12 +24,6 @@ ORDINARY: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", "
 GRAY: Final = ("MONOCHROME1", "MONOCHROME2")
 COLOUR: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 PALETTE: Final = "PALETTE COLOR"
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM by its content. Raises OSError."""
-    with path.open("rb") as stream:
-        return stream.read(MAGIC_AT + len(MAGIC))[MAGIC_AT:] == MAGIC
 
 
 def dicom_decoders(paths: Iterable[Path]) -> dict[str, Json]:
@@ -157,7 +149,7 @@ def _gray(path: Path, file: Dataset, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         raise ValueError(f"gray pixels of shape {values.shape}")
     window = _first(file, "WindowCenter"), _first(file, "WindowWidth")
     if window[0] is not None and window[1] is not None:
-        shown = _windowed(path, values.astype(np.float64), window[0], window[1], str(file.get("VOILUTFunction") or "LINEAR"))
+        shown = _windowed(path, values.astype(np.float64), file, window[0], window[1])
     elif file.get("VOILUTSequence"):
         bits = int(file.VOILUTSequence[0].LUTDescriptor[2])
         shown = apply_voi(values, file).astype(np.float64) / (2**bits - 1)
@@ -180,17 +172,16 @@ def _first(file: Dataset, name: str) -> float | None:
     return float(values[0]) if values else None
 
 
-def _windowed(path: Path, values: NDArray[np.float64], centre: float, width: float, function: str) -> NDArray[np.float64]:
-    """Values through a window, 0 to 1; the formulas of DICOM PS3.3 C.11.2.1."""
-    least = 1 if function == "LINEAR" else 0
-    if width < least or width == 0:
+def _windowed(path: Path, values: NDArray[np.float64], file: Dataset, centre: float, width: float) -> NDArray[np.float64]:
+    """Values through the first window, 0 to 1."""
+    from pydicom.pixels.processing import apply_windowing
+
+    least = 1 if str(file.get("VOILUTFunction") or "LINEAR") == "LINEAR" else 0
+    if width < least or width == 0:  # pydicom refuses some of these, and not by the file's name
         raise DataError(f"{path}: a window of width {width:g}, which the standard forbids; mend or remove WindowWidth")
-    if function == "SIGMOID":
-        return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700))), dtype=np.float64)
-    if function == "LINEAR_EXACT":
-        return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1), dtype=np.float64)
-    if function != "LINEAR":
-        raise DataError(f"{path}: a window of the unknown form {function!r}; mend or remove VOILUTFunction")
-    if width == 1:
-        return (values > centre - 0.5).astype(np.float64)
-    return np.asarray(np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1), dtype=np.float64)
+    # The library gives values in a range that it works out and does not tell, so those beyond both ends go through as well.
+    beyond = float(np.abs(values).max()) + abs(centre) + 1000 * width
+    with np.errstate(over="ignore"):  # a sigmoid's
+        shown = apply_windowing(np.append(values, [-beyond, beyond]), file, index=0)
+    low, high = shown[-2:]
+    return np.asarray((shown[:-2].reshape(values.shape) - low) / (high - low), dtype=np.float64)

@@ -29,8 +29,9 @@ from scipy.sparse.csgraph import connected_components
 
 from ..api import ProtocolSpec, Sample
 from ..home import Home
+from .decoding import Progress
 from .listing import Listing
-from .traits import HASH_BITS, ORIENTATIONS, THUMBNAIL_SIDE, Progress, Traits, measure, oriented
+from .traits import HASH_BITS, ORIENTATIONS, THUMBNAIL_SIDE, Traits, measure, oriented
 
 DISTANCE: Final = 24
 CORRELATION: Final = 0.88

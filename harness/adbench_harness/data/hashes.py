@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..api import DataError
+from ..home import put_in_place
 
 
 def hash_files(root: Path, paths: Iterable[str], memo_folder: Path) -> dict[str, str]:
@@ -60,11 +61,7 @@ def _read(memo_file: Path) -> dict[str, list[int | str]]:
 
 def _write(memo_file: Path, memo: dict[str, list[int | str]]) -> None:
     """Best effort: a memo that can't be kept costs time, not correctness."""
-    unfinished = memo_file.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    with suppress(OSError):
         memo_file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(memo))
-        unfinished.replace(memo_file)
-    except OSError:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        with put_in_place(memo_file) as unfinished:
+            unfinished.write_text(json.dumps(memo))

@@ -15,7 +15,7 @@ from ..api import DataError, DatasetSpec
 from ..home import Home, make_folder
 from ..registry import blamed
 from .archive import Member, members
-from .original import Comparison, Original, is_litter
+from .original import Comparison, Original, lies_in_litter
 from .record import How, ImportRecord, read_record, write_record
 from .verifying import verify_folder
 
@@ -113,7 +113,7 @@ def _take(
     if how == "in place":
         root = source.absolute()
         found = verify_folder(spec, root, home)
-        return root, found.comparisons[0], sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+        return root, found.comparisons[0], sum((root / path).stat().st_size for path in found.files)
     taken = _Taken(Original(spec), unfinished, link=how == "linked", progress=progress)
     taken.take(source)
     if not taken.hashes:
@@ -137,7 +137,7 @@ class _Taken:
         self.target.mkdir(parents=True)
         with members(source) as found:
             for member in found:
-                if is_litter(str(member.path)):
+                if lies_in_litter(str(member.path)):
                     continue
                 place = self.original.place(str(member.path))
                 if place is None:
@@ -213,10 +213,6 @@ def _record(spec: DatasetSpec, source: Path, folder: Path, how: How, comparison:
         edition=comparison.edition if comparison.matches else None,
         files=len(comparison.present) + len(comparison.altered) + len(comparison.unexpected),
         bytes=size,
-        missing=comparison.missing,
-        altered=comparison.altered,
-        unexpected=comparison.unexpected,
-        miscounted=dict(comparison.miscounted),
     )
 
 

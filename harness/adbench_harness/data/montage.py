@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageDraw
 
 from ..api import NORMAL, DataError, FitRules, Sample, hash_order
+from ..home import put_in_place
 from .decode import decode
 from .listing import Listing
 
@@ -35,14 +35,11 @@ def write_montage(listing: Listing, target: Path) -> None:
         for place, sample in enumerate(samples):
             pixels = decode(listing.root / sample.path, [sample.box], FitRules(image_size=TILE))[0]
             sheet.paste(Image.fromarray(pixels), (GAP + place * (TILE + GAP), top + TITLE))
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        sheet.save(unfinished, "PNG")
-        unfinished.replace(target)
+        with put_in_place(target) as unfinished:
+            sheet.save(unfinished, "PNG")
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror or error}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _rows(listing: Listing) -> list[tuple[str, list[Sample], int]]:

@@ -6,17 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
 
-from ..api import CountedFolder, DatasetSpec, Edition, ManifestEntry
-
-LITTER: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-"""What operating systems leave beside the files of a user, in lower case; they also leave names that start with a dot."""
+from ..api import CountedFolder, DatasetSpec, Edition, ManifestEntry, is_litter
 
 
-def is_litter(path: str) -> bool:
+def lies_in_litter(path: str) -> bool:
     """Whether a file, or a folder it lies in, is none of the user's; the path is relative, with forward slashes."""
-    return any((part.startswith(".") and part != ".") or part.lower() in LITTER for part in path.split("/"))
+    return any(part != "." and is_litter(part) for part in path.split("/"))
 
 
 @dataclass(frozen=True)
@@ -37,25 +33,28 @@ class Comparison:
     @property
     def matches(self) -> bool:
         """Whether the copy is this edition, whole and unaltered."""
-        return not (self.missing or self.altered or self.unexpected or self.miscounted)
+        return self.differences == 0
 
     @property
     def differences(self) -> int:
         """Number of files, or counted folders, that differ."""
-        return len(self.missing) + len(self.altered) + len(self.unexpected) + len(self.miscounted)
+        return sum(map(len, self.by_kind.values())) + len(self.miscounted)
+
+    @property
+    def by_kind(self) -> Mapping[str, tuple[str, ...]]:
+        """The files that differ, by how they do."""
+        return {"missing": self.missing, "altered": self.altered, "unexpected": self.unexpected}
 
     def brief(self) -> str:
         """In words: how many files differ."""
-        kinds = (("missing", self.missing), ("altered", self.altered), ("unexpected", self.unexpected))
-        told = [f"{len(paths)} {word}" for word, paths in kinds if paths]
+        told = [f"{len(paths)} {word}" for word, paths in self.by_kind.items() if paths]
         if self.miscounted:
             told.append(f"another number of files in {len(self.miscounted)} folder{'s' * (len(self.miscounted) > 1)}")
         return ", ".join(told) or "no difference"
 
     def summary(self) -> str:
         """In words: how many files differ, and the first of each kind."""
-        kinds = (("missing", self.missing), ("altered", self.altered), ("unexpected", self.unexpected))
-        told = [f"{len(paths)} {word} ({_some(paths)})" for word, paths in kinds if paths]
+        told = [f"{len(paths)} {word} ({_some(paths)})" for word, paths in self.by_kind.items() if paths]
         told += [f"{folder} holds {found} files instead of {wanted}" for folder, (found, wanted) in self.miscounted.items()]
         return " and ".join(told) or "no difference"
 
@@ -138,7 +137,7 @@ class Original:
     def _contents(self) -> frozenset[tuple[str, str]]:
         return frozenset((entry.path, entry.sha256) for entries in self._entries.values() for entry in entries)
 
-    @property
+    @cached_property
     def known_bytes(self) -> int | None:
         """Size of the first edition's files; None if some of them are only counted."""
         first = self.editions[0]

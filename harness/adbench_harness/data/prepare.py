@@ -11,9 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -24,16 +22,10 @@ from ..api import DataError, FitRules, Sample
 from ..home import Home, make_folder
 from ..protocol import digest
 from .decode import decode, decoders
+from .decoding import EachFile, Progress
 from .listing import Listing
 
-Progress = Callable[[int, int], None]
-"""Called with (images done, images in all)."""
-
 FORMAT: Final = 1
-FAILURES_SHOWN: Final = 5
-SHARES: Final = 100
-"""A small set is divided into about so many shares, so that its progress is seen."""
-LARGEST_SHARE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -128,41 +120,18 @@ def _write_pixels(listing: Listing, ordered: Sequence[Sample], rules: FitRules, 
         rows_of.setdefault(sample.path, []).append(row)
     pixels = _PixelFile(target, (len(ordered), rules.image_size, rules.image_size, channels))
 
-    def work(paths: Sequence[str]) -> tuple[int, list[str]]:
-        done, failed = 0, []
-        for path in paths:
-            rows = rows_of[path]
-            try:
-                pixels.write(rows, decode(listing.root / path, [ordered[row].box for row in rows], rules))
-            except DataError as error:
-                failed.append(str(error))
-            else:
-                done += len(rows)
-        return done, failed
+    def work(path: str) -> int:
+        rows = rows_of[path]
+        pixels.write(rows, decode(listing.root / path, [ordered[row].box for row in rows], rules))
+        return len(rows)
 
-    failures: list[str] = []
+    each_file = EachFile(work)
     done = 0
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        try:
-            for future in as_completed([pool.submit(work, paths) for paths in _shares(list(rows_of))]):
-                made, failed = future.result()
-                done += made
-                failures += failed
-                if progress is not None:
-                    progress(done, len(ordered))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    if failures:
-        shown = "; ".join(islice(sorted(failures), FAILURES_SHOWN))
-        more = f"; and {len(failures) - FAILURES_SHOWN} more" if len(failures) > FAILURES_SHOWN else ""
-        raise DataError(f"dataset {listing.spec.name}: {len(failures)} of {len(rows_of)} files can't be used: {shown}{more}")
-
-
-def _shares(paths: Sequence[str]) -> list[Sequence[str]]:
-    """Files that one thread decodes in a row: each end of a share wakes this thread, which holds up the others."""
-    size = min(max(len(paths) // SHARES, 1), LARGEST_SHARE)
-    return [paths[start : start + size] for start in range(0, len(paths), size)]
+    for made in each_file(list(rows_of)):
+        done += made
+        if progress is not None:
+            progress(done, len(ordered))
+    each_file.refuse(listing.spec.name)
 
 
 class _PixelFile:

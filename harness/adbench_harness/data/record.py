@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..api import DataError, DatasetSpec
-from ..home import Home
+from ..home import Home, put_in_place
 
 How = Literal["copied", "linked", "in place"]
 
@@ -32,10 +30,6 @@ class ImportRecord(BaseModel):
     """The edition whose every file is there; None for a partial copy."""
     files: int
     bytes: int
-    missing: tuple[str, ...] = ()
-    altered: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    miscounted: dict[str, tuple[int, int]] = {}
 
     @property
     def partial(self) -> bool:
@@ -66,14 +60,8 @@ def read_record(spec: DatasetSpec, home: Home) -> ImportRecord | None:
 
 def write_record(record: ImportRecord, spec: DatasetSpec, home: Home) -> None:
     """Put a record in place, whole or not at all. Raises OSError."""
-    path = record_file(spec, home)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with put_in_place(record_file(spec, home)) as unfinished:
         unfinished.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def remove_import(spec: DatasetSpec, home: Home) -> Path | None:

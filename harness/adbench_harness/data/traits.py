@@ -7,14 +7,11 @@ damaged is measured again. Decoded images are never held but one a thread.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -24,15 +21,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..api import Box, DataError, Sample
-from ..home import Home
+from ..api import Box, Sample, is_dicom
+from ..home import Home, put_in_place
 from ..protocol import digest
 from .decode import crop, decoders, read_image
-from .dicom import is_dicom
+from .decoding import EachFile, Progress
 from .listing import Listing
-
-Progress = Callable[[int, int], None]
-"""Called with (samples done, samples in all)."""
 
 FORMAT: Final = 1
 """Raise it when the same picture is measured differently."""
@@ -43,7 +37,6 @@ SMALL_SIDE: Final = 64
 THUMBNAIL_SIDE: Final = 32
 BORDER: Final = 0.02
 """Width of the outermost frame, as a part of the shorter side."""
-FAILURES_SHOWN: Final = 5
 FILES_A_BATCH: Final = 4096
 """Files measured between two writes of the table: what a kill can lose."""
 ORIENTATIONS: Final = (
@@ -112,18 +105,21 @@ def measure(listing: Listing, home: Home, progress: Progress | None = None) -> d
     for sample in listing.samples:
         if keys[sample.id] not in known:
             by_file.setdefault(listing.hashes[sample.path], {}).setdefault(keys[sample.id], sample)
-    failures: list[str] = []
+
+    def work(samples: Mapping[str, Sample]) -> dict[str, Traits]:
+        first = next(iter(samples.values()))
+        found = measure_file(listing.root / first.path, listing.hashes[first.path], [s.box for s in samples.values()])
+        return dict(zip(samples, found, strict=True))
+
+    each_file = EachFile(work)
     files = list(by_file.values())
     for start in range(0, len(files), FILES_A_BATCH):
-        for found in _measure_files(listing, files[start : start + FILES_A_BATCH], failures):
+        for found in each_file(files[start : start + FILES_A_BATCH]):
             known.update(found)
             if progress is not None:
                 progress(len(known), len(wanted))
         _write(place, known)
-    if failures:
-        shown = "; ".join(islice(sorted(failures), FAILURES_SHOWN))
-        more = f"; and {len(failures) - FAILURES_SHOWN} more" if len(failures) > FAILURES_SHOWN else ""
-        raise DataError(f"dataset {listing.spec.name}: {len(failures)} files can't be measured: {shown}{more}")
+    each_file.refuse(listing.spec.name)
     return {sample_id: known[key] for sample_id, key in keys.items()}
 
 
@@ -141,26 +137,6 @@ def _key(listing: Listing, sample: Sample) -> str:
     box = sample.box
     crop = f"{box.left},{box.top},{box.right},{box.bottom}" if box else ""
     return f"{listing.hashes[sample.path]}:{crop}"
-
-
-def _measure_files(listing: Listing, files: Sequence[Mapping[str, Sample]], failures: list[str]) -> Iterator[dict[str, Traits]]:
-    """Traits by key, file by file as they come; what went wrong is added to ``failures``."""
-
-    def work(samples: Mapping[str, Sample]) -> dict[str, Traits]:
-        first = next(iter(samples.values()))
-        found = measure_file(listing.root / first.path, listing.hashes[first.path], [s.box for s in samples.values()])
-        return dict(zip(samples, found, strict=True))
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        try:
-            for future in as_completed([pool.submit(work, samples) for samples in files]):
-                try:
-                    yield future.result()
-                except DataError as error:
-                    failures.append(str(error))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def measure_file(path: Path, sha256: str, boxes: Sequence[Box | None]) -> list[Traits]:
@@ -234,13 +210,9 @@ def _read(place: Path) -> dict[str, Traits]:
 
 
 def _write(place: Path, known: Mapping[str, Traits]) -> None:
-    """Best effort, written beside and renamed: a memo that can't be kept costs time, not correctness."""
+    """Best effort: a memo that can't be kept costs time, not correctness."""
     columns = {field.name: [getattr(traits, field.name) for traits in known.values()] for field in fields(Traits)}
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    try:
+    with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({"key": list(known), **columns}, schema=_schema()), unfinished)
-        unfinished.replace(place)
-    except OSError:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        with put_in_place(place) as unfinished:
+            pq.write_table(pa.table({"key": list(known), **columns}, schema=_schema()), unfinished)

@@ -11,7 +11,7 @@ from .. import registry
 from ..api import DataError, DatasetSpec
 from ..home import Home
 from .hashes import hash_files
-from .original import Comparison, Original, is_litter
+from .original import Comparison, Original, lies_in_litter
 from .record import read_record
 
 
@@ -19,8 +19,9 @@ from .record import read_record
 class Verification:
     """What was found in a folder."""
 
-    dataset: str
     folder: Path
+    files: tuple[str, ...]
+    """Those that are compared, by their paths in the folder."""
     comparisons: tuple[Comparison, ...]
     """One an edition, the nearest first."""
     others: tuple[str, ...]
@@ -69,7 +70,7 @@ def verify_folder(spec: DatasetSpec, root: Path, home: Home, needed_only: bool =
             placed[place] = path
     hashes = hash_files(root, placed.values(), home.hashes)
     comparisons = original.compare({place: hashes[path] for place, path in placed.items()})
-    return Verification(spec.name, root, tuple(comparisons), tuple(sorted(others)))
+    return Verification(root, tuple(placed.values()), tuple(comparisons), tuple(sorted(others)))
 
 
 def _files(root: Path) -> list[str]:
@@ -82,7 +83,7 @@ def _files(root: Path) -> list[str]:
     for folder, _, names in os.walk(root, onerror=refuse):
         inside = Path(folder).relative_to(root).as_posix()
         found += [name if inside == "." else f"{inside}/{name}" for name in names]
-    return sorted((path for path in found if not is_litter(path)), key=lambda path: (path.count("/"), path))
+    return sorted((path for path in found if not lies_in_litter(path)), key=lambda path: (path.count("/"), path))
 
 
 def standing(spec: DatasetSpec, root: Path, home: Home) -> Standing:

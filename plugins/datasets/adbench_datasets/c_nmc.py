@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import Final
 
 from adbench_harness.api import NORMAL, DataError, DatasetSpec, Download, Edition, ManifestEntry, Sample, hookimpl
 
-from . import image_folders, shipped_manifests
+from . import image_folders, label_tables, shipped_manifests
 from .image_folders import REPAIR
+from .label_tables import and_more
 
 adbench_api: Final = 1
 
@@ -152,9 +152,9 @@ def _test_samples(root: Path, validation: Path) -> list[Sample]:
     cells = read_labels(table)
     lost, unlabelled = (sorted(names, key=_number) for names in (cells.keys() - images.keys(), images.keys() - cells.keys()))
     if lost:
-        raise DataError(f"{outer} lacks {lost[0]}{_and_more(lost)}, listed in {table}; {REPAIR}")
+        raise DataError(f"{outer} lacks {lost[0]}{and_more(lost)}, listed in {table}; {REPAIR}")
     if unlabelled:
-        raise DataError(f"{table} has no label for {images[unlabelled[0]]}{_and_more(unlabelled)}; {REPAIR}")
+        raise DataError(f"{table} has no label for {images[unlabelled[0]]}{and_more(unlabelled)}; {REPAIR}")
     return [_test_sample(root, name, images[name], cells[name]) for name in sorted(images, key=_number)]
 
 
@@ -186,35 +186,17 @@ def _number(name: str) -> tuple[int, str]:
     return len(name), name
 
 
-def _and_more(names: Sequence[str]) -> str:
-    """How many there are besides the first, in words."""
-    return f" and {len(names) - 1} more" if len(names) > 1 else ""
-
-
 def read_labels(table: Path) -> dict[str, LabelledCell]:
     """Patient and subtype of each test image by its name, from the table of labels.
 
     Raises:
         DataError: naming the file, and the line that can't be understood.
     """
-    try:
-        # A table that was saved again by a spreadsheet starts with a byte-order mark.
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            rows = [(reader.line_num, [field.strip() for field in row]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{table} can't be read ({reason}); it holds the labels of {NAME}: {REPAIR}") from None
-    if not rows or tuple(rows[0][1]) != COLUMNS:
-        found = ", ".join(rows[0][1]) if rows else "an empty file"
-        raise DataError(f"{table}: expected the columns {', '.join(COLUMNS)}, found {found}; {REPAIR}")
     cells: dict[str, LabelledCell] = {}
-    for line, row in rows[1:]:
-        if not any(row):
-            continue
-        name, cell = _parse_row(row, f"{table}, line {line}")
+    for where, row in label_tables.read_rows(table, COLUMNS, NAME):
+        name, cell = _parse_row(row, where)
         if name in cells:
-            raise DataError(f"{table}, line {line}: {name} has a second row; {REPAIR}")
+            raise DataError(f"{where}: {name} has a second row; {REPAIR}")
         cells[name] = cell
     if not cells:
         raise DataError(f"{table} labels no image; {REPAIR}")
@@ -223,8 +205,6 @@ def read_labels(table: Path) -> dict[str, LabelledCell]:
 
 def _parse_row(row: Sequence[str], where: str) -> tuple[str, LabelledCell]:
     """Name and facts of one row; ``where`` is the file and line for the error. The label counts, not the original name's class."""
-    if len(row) != len(COLUMNS):
-        raise DataError(f"{where}: expected {', '.join(COLUMNS)}, found {', '.join(row)!r}; {REPAIR}")
     original, name, label = row
     match = _CELL.fullmatch(original)
     if match is None:

@@ -7,7 +7,6 @@ Either ``normal/`` and ``abnormal/``, or, where training and test images are tol
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +16,7 @@ from typing import Final
 
 from adbench_harness.api import NORMAL, DataError, DatasetSpec, Sample, hookimpl
 
-from . import folder_groups
-from .folder_groups import is_dicom
+from . import folder_groups, image_folders
 
 adbench_api: Final = 1
 
@@ -29,8 +27,9 @@ TAKEN: Final = frozenset({"all", NORMAL, ABNORMAL})
 """No kind of abnormality may be called so: "all" is every dataset's task, the others are subtypes with a meaning."""
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".pgm", ".dcm"})
 """Of image files, in lower case. Under another name, or none, a file is an image if it is DICOM by its content."""
-LITTER: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx", "dicomdir"})
-"""What systems leave beside images, in lower case; they also leave names that start with a dot."""
+DIRECTORY: Final = "dicomdir"
+"""The table of contents of a DICOM medium, in lower case: DICOM by its content, and no image."""
+REPAIR: Final = "name another folder"
 LONGEST: Final = 40
 """Characters of the folder's name that the dataset's name takes over."""
 
@@ -167,7 +166,7 @@ def _is_image(path: Path) -> bool:
     if not path.is_file():  # a pipe or a device must not even be opened
         return False
     suffix = path.suffix.lower()
-    if suffix in SUFFIXES - {".dcm"} or is_dicom(path):
+    if suffix in SUFFIXES - {".dcm"} or folder_groups.is_readable_dicom(path):
         return True
     if suffix == ".dcm":
         raise DataError(f"{path} is called .dcm and is no DICOM file (no DICM at byte 128); export it again, or remove it")
@@ -176,16 +175,8 @@ def _is_image(path: Path) -> bool:
 
 def _entries(root: Path, folder: Path) -> list[Path]:
     """The files and folders directly in a folder, by name, without litter; each link checked."""
-    try:
-        found = sorted(folder.iterdir(), key=lambda path: path.name)
-    except OSError as error:
-        raise DataError(f"{folder} can't be read ({error.strerror})") from None
-    kept = [path for path in found if not path.name.startswith(".") and path.name.lower() not in LITTER]
+    kept = [path for path in image_folders.entries(folder, REPAIR) if path.name.lower() != DIRECTORY]
     for path in kept:
-        try:
-            path.name.encode()
-        except UnicodeEncodeError:
-            raise DataError(f"{folder} holds {os.fsencode(path.name)!r}: a file name must be valid UTF-8; rename it") from None
         if path.is_symlink():
             _check_link(root, path)
     return kept

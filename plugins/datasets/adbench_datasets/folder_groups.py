@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from adbench_harness.api import DataError
+from adbench_harness.api import DataError, is_dicom
 
 TABLE: Final = "groups.csv"
 COLUMNS: Final = ["path", "group"]
-MAGIC: Final = b"DICM"
-MAGIC_AT: Final = 128
 
 
 def groups(root: Path, images: Mapping[str, Path]) -> dict[str, str | None]:
@@ -24,7 +22,8 @@ def groups(root: Path, images: Mapping[str, Path]) -> dict[str, str | None]:
     """
     stated = read_table(root / TABLE, images) if (root / TABLE).exists() else {}
     return {
-        image: stated[image] if image in stated else patient(path) if is_dicom(path) else None for image, path in images.items()
+        image: stated[image] if image in stated else patient(path) if is_readable_dicom(path) else None
+        for image, path in images.items()
     }
 
 
@@ -67,11 +66,10 @@ def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
         raise DataError(f"{table} can't be read ({error.strerror})") from None
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM by its content."""
+def is_readable_dicom(path: Path) -> bool:
+    """Whether a file is DICOM by its content. Raises DataError if it can't be read."""
     try:
-        with path.open("rb") as stream:
-            return stream.read(MAGIC_AT + len(MAGIC))[MAGIC_AT:] == MAGIC
+        return is_dicom(path)
     except OSError as error:
         raise DataError(f"{path} can't be read ({error.strerror})") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Final
 
 from adbench_harness.api import NORMAL, DataError, DatasetSpec, Download, Edition, ManifestEntry, Sample, hookimpl
 
-from . import image_folders, shipped_manifests
+from . import image_folders, label_tables, shipped_manifests
 from .image_folders import REPAIR
+from .label_tables import and_more
 
 adbench_api: Final = 1
 
@@ -50,25 +50,12 @@ def read_labels(table: Path) -> dict[int, str]:
     Raises:
         DataError: naming the file, and the line that can't be understood.
     """
-    try:
-        # A table that was saved again by a spreadsheet starts with a byte-order mark.
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            # The header is "id, hemorrhage", with a space after the comma.
-            rows = [(reader.line_num, [field.strip() for field in row]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{table} can't be read ({reason}); it holds the labels of {NAME}: {REPAIR}") from None
-    if not rows or tuple(rows[0][1]) != COLUMNS:
-        found = ", ".join(rows[0][1]) if rows else "an empty file"
-        raise DataError(f"{table}: expected the columns {', '.join(COLUMNS)}, found {found}; {REPAIR}")
     labels: dict[int, str] = {}
-    for line, row in rows[1:]:
-        if not any(row):
-            continue
-        number, subtype = _parse_row(row, f"{table}, line {line}")
+    # The header is "id, hemorrhage", with a space after the comma.
+    for where, row in label_tables.read_rows(table, COLUMNS, NAME):
+        number, subtype = _parse_row(row, where)
         if number in labels:
-            raise DataError(f"{table}, line {line}: slice {number} has a second row; {REPAIR}")
+            raise DataError(f"{where}: slice {number} has a second row; {REPAIR}")
         labels[number] = subtype
     if not labels:
         raise DataError(f"{table} labels no slice; {REPAIR}")
@@ -77,8 +64,6 @@ def read_labels(table: Path) -> dict[int, str]:
 
 def _parse_row(row: Sequence[str], where: str) -> tuple[int, str]:
     """Number and subtype of one row; ``where`` is the file and line for the error."""
-    if len(row) != len(COLUMNS):
-        raise DataError(f"{where}: expected a number and a label, found {', '.join(row)!r}; {REPAIR}")
     number, label = row
     if not _is_number(number):
         raise DataError(f"{where}: {number!r} is no number of a slice; {REPAIR}")
@@ -124,15 +109,10 @@ def _check_same(table: Path, labels: Mapping[int, str], folder: Path, images: Ma
     """Raise DataError unless exactly the labelled slices have an image."""
     lost = sorted(labels.keys() - images.keys())
     if lost:
-        raise DataError(f"{folder} lacks {lost[0]:03d}{SUFFIX}{_and_more(lost)}, listed in {LABELS}; {REPAIR}")
+        raise DataError(f"{folder} lacks {lost[0]:03d}{SUFFIX}{and_more(lost)}, listed in {LABELS}; {REPAIR}")
     unlabelled = sorted(images.keys() - labels.keys())
     if unlabelled:
-        raise DataError(f"{table} has no label for {images[unlabelled[0]]}{_and_more(unlabelled)}; {REPAIR}")
-
-
-def _and_more(numbers: Sequence[int]) -> str:
-    """How many there are besides the first, in words."""
-    return f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
+        raise DataError(f"{table} has no label for {images[unlabelled[0]]}{and_more(unlabelled)}; {REPAIR}")
 
 
 def _slice_sample(root: Path, number: int, path: Path, subtype: str) -> Sample:

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from adbench_harness.api import NORMAL, DataError, Sample
+from adbench_harness.api import NORMAL, DataError, Sample, is_litter
 
 REPAIR: Final = "import the dataset again from the original archive"
 DEPTH: Final = 3
 """How many enclosing folders are looked through; published archives have one or two."""
 SHOWN: Final = 5
 """How many names an error lists."""
-_LITTER: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-"""What operating systems leave beside the files of a user, in lower case; they also leave names that start with a dot."""
 
 
-def entries(folder: Path) -> list[Path]:
+def entries(folder: Path, repair: str = REPAIR) -> list[Path]:
     """The files and folders directly in a folder, by name, without what operating systems leave there.
 
     Raises:
@@ -28,12 +26,12 @@ def entries(folder: Path) -> list[Path]:
     try:
         found = sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError as error:
-        raise DataError(f"{folder} can't be read ({error.strerror}); {REPAIR}") from None
-    kept = [path for path in found if not path.name.startswith(".") and path.name.lower() not in _LITTER]
+        raise DataError(f"{folder} can't be read ({error.strerror}); {repair}") from None
+    kept = [path for path in found if not is_litter(path.name)]
     for path in kept:
         if not _is_text(path.name):
             name = os.fsencode(path.name)
-            raise DataError(f"{folder} holds a file whose name is no UTF-8 text, {name!r}; rename or remove it, or {REPAIR}")
+            raise DataError(f"{folder} holds a file whose name is no UTF-8 text, {name!r}; rename or remove it, or {repair}")
     return kept
 
 

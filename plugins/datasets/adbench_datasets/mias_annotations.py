@@ -10,6 +10,7 @@ from typing import Final
 
 from adbench_harness.api import Box, DataError, ManifestEntry
 
+from .label_tables import and_more
 from .shipped_manifests import read_shipped_manifest
 
 INFO: Final = "Info.txt"
@@ -143,8 +144,7 @@ def check_films(root: Path, films: Mapping[str, Sequence[Annotation]]) -> None:
     present = {path.name for path in root.iterdir()}
     missing = [film_path(film) for film in films if film_path(film) not in present]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise DataError(f"{root} lacks {missing[0]}{more}, listed in {INFO}; {_REPAIR}")
+        raise DataError(f"{root} lacks {missing[0]}{and_more(missing)}, listed in {INFO}; {_REPAIR}")
 
 
 def film_path(film: str) -> str:

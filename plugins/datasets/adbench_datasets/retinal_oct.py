@@ -183,6 +183,6 @@ RETINAL_OCT: Final = DatasetSpec(
         "share their normal images. 237 of Mendeley's 1000 test images, of all classes, have white padding over 5 % of their area."
     ),
     editions=(KAGGLE, MENDELEY),
-    downloads=(Download("kaggle:paultimothymooney/kermany2018"),),
+    downloads=(Download("kaggle:paultimothymooney/kermany2018", bytes=10_800_000_000),),
     split_counts=(26315, 242, 726),
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adbench_harness.api import OptionError
+from adbench_harness.data.listing import Listing
 from adbench_harness.home import Home
 from adbench_harness.plan import Plan, RunRequest, plan
 
@@ -31,3 +32,10 @@ def test_other_options_keep_a_run_on_protocol(home: Home) -> None:
     chosen = asked(home, "f-anogan", feature_weight="0.5")
     assert chosen.off_protocol == {}
     assert chosen.run_id != asked(home, "f-anogan").run_id
+
+
+def test_runs_of_one_command_share_the_listing_of_their_dataset(home: Home) -> None:
+    listings: dict[str, Listing] = {}
+    first, second = (plan(RunRequest("pca", "phantom", "esmaeili2023", seed=seed), home, listings) for seed in (0, 1))
+    assert first.listing is second.listing
+    assert list(listings) == ["phantom"]

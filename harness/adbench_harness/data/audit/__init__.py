@@ -9,9 +9,10 @@ from ...home import Home
 from ...protocol import split as make_split
 from ...registry import blamed
 from ..decode import decoders
+from ..decoding import Progress
 from ..duplicates import CORRELATION, DISTANCE, Duplicates, duplicates, samples_to_split
 from ..listing import Listing
-from ..traits import ORIENTATIONS, Progress, Traits, hash_version, measure
+from ..traits import ORIENTATIONS, Traits, hash_version, measure
 from .findings import duplicate_findings, group_findings, split_findings
 from .overlap import overlap
 from .report import SEVERITIES, Audit, DuplicateLists, Finding, NearDuplicate, Overlap

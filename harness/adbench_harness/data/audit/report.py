@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from ...api import AdbenchError
-from ...home import make_folder
+from ...home import make_folder, put_in_place
 
 FORMAT: Final = 1
 
@@ -138,16 +137,11 @@ def save(audit: Audit, folder: Path) -> Path:
     """
     make_folder(folder, "results folder's part for audits")
     place = folder / f"{audit.dataset}-{audit.fingerprint}.json"
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("w", encoding="utf-8") as stream:
+        with put_in_place(place) as unfinished, unfinished.open("w", encoding="utf-8") as stream:
             stream.write(audit.model_dump_json(indent=1) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        unfinished.replace(place)
     except OSError as error:
         raise AdbenchError(f"cannot write {place}: {error.strerror or error}; choose another folder with --results") from None
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
     return place

@@ -47,7 +47,7 @@ def spec(source: Path, monkeypatch: pytest.MonkeyPatch) -> DatasetSpec:
     made = replace(
         plugin.spec,
         samples=samples,
-        editions=[Edition("original", lambda: entries)],
+        editions=[Edition("original", lambda: entries, expected={NORMAL: 10, "tumor": 5})],
         downloads=[Download("https://example.org/set.zip")],
     )
     monkeypatch.setattr(registry, "dataset", lambda name: replace(plugin, spec=made))
@@ -143,6 +143,7 @@ def test_show_gives_the_study_s_counts_beside_what_is_here(spec: DatasetSpec, so
     types("datasets", "import", "head-ct", source)
     shown = types("datasets", "show", "head-ct", "--montage", tmp_path / "m.png", "--json")
     facts = json.loads(shown.stdout)
+    assert facts["expected"] == {"normal": 10, "tumor": 5}  # of the edition that is here, not of the dataset's usual one
     assert facts["study's Table 1"] == {"train normal": 80, "test normal": 20, "test abnormal": 100}
     assert facts["esmaeili2023"] == {"train normal": 8, "test normal": 2, "test abnormal": 5}
     assert (tmp_path / "m.png").exists()

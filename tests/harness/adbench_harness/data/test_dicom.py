@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from adbench_harness.api import DataError, FitRules
+from adbench_harness.api import DataError, FitRules, is_dicom
 from adbench_harness.data.decode import decode, decoders
-from adbench_harness.data.dicom import is_dicom, read_dicom
+from adbench_harness.data.dicom import read_dicom
 
 pydicom = pytest.importorskip("pydicom")
 uids = pytest.importorskip("pydicom.uid")

@@ -127,7 +127,7 @@ def test_a_partial_copy_is_taken_in_when_it_is_allowed_and_remembers_every_diffe
     record = read_record(spec, home)
     assert record == done.record
     assert record.partial
-    assert (record.missing, record.altered, record.unexpected) == (("a/one.pgm",), ("Info.txt",), ("a/three.pgm",))
+    assert done.comparison.by_kind == {"missing": ("a/one.pgm",), "altered": ("Info.txt",), "unexpected": ("a/three.pgm",)}
     import_dataset(spec, folder(tmp_path / "whole"), home)
     assert stored(home) == FILES
     assert not (read_record(spec, home) or record).partial
@@ -147,6 +147,7 @@ def test_a_folder_is_linked_or_used_in_place_without_a_copy(tmp_path: Path, home
     assert import_dataset(spec, source, home, how="linked").already_there
     done = import_dataset(spec, source, home, how="in place")
     assert done.record.folder == source
+    assert done.record.bytes == sum(map(len, FILES.values()))
     assert not home.dataset("films").exists()
     assert place_of(spec, home) == source
     assert {path.name for path in source.rglob("*.pgm")} == {"one.pgm", "two.pgm"}

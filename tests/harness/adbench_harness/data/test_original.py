@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from adbench_harness.api import CountedFolder, DatasetSpec, Edition, ManifestEntry
-from adbench_harness.data.original import Original, is_litter
+from adbench_harness.data.original import Original, lies_in_litter
 
 PATHS = ("set/fold_0/all/UID_1.bmp", "set/fold_1/all/UID_2.bmp", "set/labels.csv", "extra/final/9.bmp", "no/No1.jpg")
 KNOWN = tuple(ManifestEntry(path, f"sha of {path}", 1) for path in PATHS)
@@ -87,4 +87,4 @@ def test_size_is_known_only_where_every_file_is() -> None:
 
 @pytest.mark.parametrize("path", [".DS_Store", "a/Thumbs.db", "__MACOSX/a/b.png", "a/._b.png"])
 def test_what_operating_systems_leave_is_no_file_of_the_user(path: str) -> None:
-    assert is_litter(path)
+    assert lies_in_litter(path)

@@ -136,7 +136,7 @@ def test_corrupt_files_are_named_and_the_rest_is_kept(root: Path, home: Home, ma
     (root / "cut.png").write_bytes((root / "rgb.png").read_bytes()[:200])
     (root / "text.png").write_text("hello")
     samples = [Sample(name, f"{name}.png", 0) for name in ("cut", "gray", "text")]
-    with pytest.raises(DataError, match=r"dataset made: 2 files can't be measured: .*cut\.png.*text\.png: not an image"):
+    with pytest.raises(DataError, match=r"dataset made: 2 of 3 files can't be used: .*cut\.png.*text\.png: not an image"):
         measure(make_listing(root, samples), home)
     assert memo(home).exists()
 

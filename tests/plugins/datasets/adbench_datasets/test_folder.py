@@ -223,7 +223,7 @@ def test_the_folder_itself_may_be_a_link(chest: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 def test_a_name_that_is_no_text_is_named(chest: Path) -> None:
     Path(os.fsdecode(os.fsencode(chest) + b"/normal/\xff.png")).touch()
-    with pytest.raises(DataError, match=r"holds b'\\xff\.png': a file name must be valid UTF-8; rename it"):
+    with pytest.raises(DataError, match=r"holds a file whose name is no UTF-8 text, b'\\xff\.png'; rename or remove it"):
         folder.list_images(chest)
 
 

@@ -124,8 +124,8 @@ def test_an_opaque_alpha_channel_does_not_show_in_the_pixels(slices: Path) -> No
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ("9", "expected a number and a label, found '9'"),
-        ("9,1,1", "expected a number and a label, found '9, 1, 1'"),
+        ("9", "expected id, hemorrhage, found '9'"),
+        ("9,1,1", "expected id, hemorrhage, found '9, 1, 1'"),
         ("x,1", "'x' is no number of a slice"),
         ("-9,1", "'-9' is no number of a slice"),
         ("\u0669,1", "is no number of a slice"),

@@ -34,7 +34,7 @@ def reduce_table(source: Path) -> str:
 
 
 def compress(text: str) -> bytes:
-    """The text as gzip, without a time or a file name."""
+    """The text as gzip, without a time or a file name; gzip.compress also writes which system it ran on."""
     packed = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as stream:
         stream.write(text.encode("utf-8"))

@@ -37,7 +37,8 @@ def split_findings(samples: Sequence[Sample], found: Duplicates, subsets: Mappin
         findings.append(_crossing_finding("group-across-split", "groups (patients)", crossing, subsets, split))
     if crossing := _crossing(found.pixel_equal, subsets):
         findings.append(_crossing_finding("equal-across-split", "sets of equal pictures", crossing, subsets, split))
-    near = [cluster for cluster in found.clusters if cluster not in set(found.pixel_equal)]
+    equal = set(found.pixel_equal)
+    near = [cluster for cluster in found.clusters if cluster not in equal]
     if crossing := _crossing(near, subsets):
         findings.append(_crossing_finding("near-across-split", "clusters of near duplicates", crossing, subsets, split))
     return findings

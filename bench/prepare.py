@@ -1,7 +1,8 @@
 """What preparing images costs over a bare loop, alternating in one run: python bench/prepare.py [IMAGES] [ROUNDS].
 
 The bare loop decodes, converts and resizes the same JPEG files of 512 x 496 pixels in one thread; times the number of cores,
-it is what the machine could do. The second time reads the cache.
+it is what the machine could do. The files are gray, as retinal scans are: adbench resizes one channel of
+such a file, and the bare loop three. The second time reads the cache.
 """
 
 from __future__ import annotations

@@ -32,18 +32,20 @@ def decode(path: Path, boxes: Sequence[Box | None], rules: FitRules) -> NDArray[
     Raises:
         DataError: naming the file, if it is missing, corrupt, or a crop lies outside it.
     """
-    image = read_image(path, MODES[rules.colour])
+    # Three equal channels are resized to three equal channels, so a gray image stays one channel until it is small.
+    image = read_image(path, MODES[rules.colour], gray_stays=True)
     return np.stack([_resize(crop(image, box, path), rules) for box in boxes])
 
 
-def read_image(path: Path, mode: str) -> Image.Image:
-    """A whole file as it is to be looked at, in ``mode`` "RGB" or "L", at its full size.
+def read_image(path: Path, mode: str, gray_stays: bool = False) -> Image.Image:
+    """A whole file as it is to be looked at, at its full size, in ``mode`` "RGB" or "L"; in "L" if it is gray and may stay so.
 
     Raises:
         DataError: naming the file, if it is missing or corrupt.
     """
     try:
-        return _convert(_open(path), mode)
+        image = _eight_bits(_open(path))
+        return image if image.mode == mode or (gray_stays and image.mode == "L") else image.convert(mode)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; import the dataset again") from None
     except UnidentifiedImageError:
@@ -63,8 +65,8 @@ def _open(path: Path) -> Image.Image:
         return ImageOps.exif_transpose(opened)
 
 
-def _convert(image: Image.Image, mode: str) -> Image.Image:
-    """Same rule for every file. 16-bit gray is scaled, since Pillow's own conversion would clip it.
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit gray is scaled, since Pillow's own conversion would clip it.
 
     Pillow opens a 16-bit PGM as mode I. Pixels that are no 8 or 16 bits have no scale that we know.
     """
@@ -72,10 +74,10 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
         pixels = np.asarray(image)
         if pixels.min() < 0 or pixels.max() > 0xFFFF:
             raise ValueError("pixels of more than 16 bits; convert the image to 8 or 16 bits first")
-        image = Image.fromarray((pixels >> 8).astype(np.uint8))
-    elif image.mode == "F":
+        return Image.fromarray((pixels >> 8).astype(np.uint8))
+    if image.mode == "F":
         raise ValueError("floating-point pixels; convert the image to 8 or 16 bits first")
-    return image if image.mode == mode else image.convert(mode)
+    return image
 
 
 def crop(image: Image.Image, box: Box | None, path: Path) -> Image.Image:
@@ -91,5 +93,5 @@ def _resize(image: Image.Image, rules: FitRules) -> NDArray[np.uint8]:
     size = (rules.image_size, rules.image_size)
     if image.size != size:
         image = image.resize(size, FILTERS[rules.resize_filter])
-    pixels = np.asarray(image, dtype=np.uint8)
+    pixels = np.asarray(image.convert(MODES[rules.colour]), dtype=np.uint8)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels

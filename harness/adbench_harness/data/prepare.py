@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,19 +118,20 @@ def _write_pixels(listing: Listing, ordered: Sequence[Sample], rules: FitRules, 
     rows_of: dict[str, list[int]] = {}
     for row, sample in enumerate(ordered):
         rows_of.setdefault(sample.path, []).append(row)
-    pixels = _PixelFile(target, (len(ordered), rules.image_size, rules.image_size, channels))
+    shape = (len(ordered), rules.image_size, rules.image_size, channels)
+    with _PixelFile(target, shape) as pixels:
 
-    def work(path: str) -> int:
-        rows = rows_of[path]
-        pixels.write(rows, decode(listing.root / path, [ordered[row].box for row in rows], rules))
-        return len(rows)
+        def work(path: str) -> int:
+            rows = rows_of[path]
+            pixels.write(rows, decode(listing.root / path, [ordered[row].box for row in rows], rules))
+            return len(rows)
 
-    each_file = EachFile(work)
-    done = 0
-    for made in each_file(list(rows_of)):
-        done += made
-        if progress is not None:
-            progress(done, len(ordered))
+        each_file = EachFile(work)
+        done = 0
+        for made in each_file(list(rows_of)):
+            done += made
+            if progress is not None:
+                progress(done, len(ordered))
     each_file.refuse(listing.spec.name)
 
 
@@ -145,14 +146,20 @@ class _PixelFile:
         self._start, self._row = int(made.offset), int(made[0].nbytes)
         del made
         _reserve(target)
-        self._target, self._lock = target, threading.Lock()
+        self._stream, self._lock = target.open("r+b"), threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.close()
 
     def write(self, rows: Sequence[int], pixels: NDArray[np.uint8]) -> None:
         """Put ``pixels`` (len(rows), size, size, channels) at their rows. Raises OSError."""
-        with self._lock, self._target.open("r+b") as stream:
+        with self._lock:
             for row, values in zip(rows, pixels, strict=True):
-                stream.seek(self._start + row * self._row)
-                stream.write(values.tobytes())
+                self._stream.seek(self._start + row * self._row)
+                self._stream.write(values.tobytes())
 
 
 def _reserve(target: Path) -> None:

@@ -110,3 +110,16 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(DataError, match="refused, Image size"):
         decode(save(tmp_path / "x.png", ramp), [None], RULES)
+
+
+@pytest.mark.parametrize("resize_filter", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(512, 496), (37, 90), (16, 16)])
+def test_a_gray_file_gives_the_pixels_of_the_same_file_in_colour(
+    tmp_path: Path, size: tuple[int, int], resize_filter: str
+) -> None:
+    gray = Image.fromarray(np.random.default_rng(5).integers(0, 256, size[::-1], dtype=np.uint8))
+    gray.save(tmp_path / "gray.png")
+    gray.convert("RGB").save(tmp_path / "colour.png")
+    rules = FitRules.model_validate({"image_size": 64, "resize_filter": resize_filter})
+    boxes = [None, Box(3, 2, 14, 15)]
+    np.testing.assert_array_equal(decode(tmp_path / "gray.png", boxes, rules), decode(tmp_path / "colour.png", boxes, rules))

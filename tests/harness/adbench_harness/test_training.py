@@ -239,6 +239,7 @@ def test_on_a_gpu_a_run_can_be_stopped_and_gone_on(make: Make, recorder: Any, no
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")  # torch calls it a prototype each time it is asked for
 def test_an_epoch_reads_nothing_back_from_the_gpu(make: Make, monkeypatch: pytest.MonkeyPatch, noise: Any) -> None:
     device = torch.device("cuda", 0)
     pixels: Tensor = noise().pixels.to(device)

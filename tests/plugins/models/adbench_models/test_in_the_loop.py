@@ -194,6 +194,7 @@ def test_a_loss_that_is_not_finite_names_phase_epoch_and_last_values(
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")  # torch calls it a prototype each time it is asked for
 def test_on_a_gpu_it_never_waits_and_scores_as_on_a_cpu(make_context: MakeContext, name: str, tmp_path: Path) -> None:
     """Trained there with host syncs forbidden inside an epoch, then scored in double precision on both."""
     gpu = torch.device("cuda", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -14,11 +14,11 @@ from .api import DatasetSpec, FitRules, ModelSpec, OptionError, Options, PluginE
 from .data.duplicates import samples_to_split
 from .data.listing import Listing, listing
 from .home import Home
+from .manifest import Cell
 from .metrics.thresholds import RULES
 from .protocol import ResolvedProtocol, digest
 from .provenance import PluginProvenance, plugin_provenance
 from .registry import Plugin
-from .result import Cell
 
 LARGEST_SEED: Final = 2**31 - 1
 
@@ -35,6 +35,8 @@ class RunRequest:
     device: str = "auto"
     settings: Mapping[str, str] | None = None
     """``--set`` words: protocol fields or model options."""
+    eval_dataset: str | None = None
+    """Test the trained detector on this dataset as well."""
 
     @property
     def command(self) -> str:
@@ -43,6 +45,8 @@ class RunRequest:
         words += ["--split", str(self.split), "--seed", str(self.seed)]
         for name, value in (self.settings or {}).items():
             words += ["--set", f"{name}={value}"]
+        if self.eval_dataset is not None:
+            words += ["--eval-dataset", self.eval_dataset]
         return shlex.join(words)
 
 
@@ -81,7 +85,7 @@ class Plan:
     def run_id(self) -> str:
         """Cell, fingerprint of the data, the split itself, and whose code of which revision; the same wherever these are."""
         identity = [
-            self.cell.model_dump(mode="json"),
+            self.cell.model_dump(mode="json", exclude={"trained_on"}),
             self.listing.fingerprint,
             sorted(self.subsets.items()),
             self.plugins["model"].distribution,
@@ -101,8 +105,15 @@ class Plan:
         return sorted(chosen, key=lambda sample: sample.id)
 
 
-def plan(request: RunRequest, home: Home, listings: dict[str, Listing] | None = None) -> Plan:
+def plan(
+    request: RunRequest,
+    home: Home,
+    listings: dict[str, Listing] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Plan:
     """Resolve a request; ``listings`` are datasets by the name they were asked for, listed before, and this one is added.
+
+    ``progress`` hears (done, in all) while images are compared, for a protocol that keeps equal ones together.
 
     Raises:
         PluginError, OptionError, DataError: each naming what was wrong and what there is.
@@ -123,8 +134,8 @@ def plan(request: RunRequest, home: Home, listings: dict[str, Listing] | None = 
         known[request.dataset] = listing(dataset.spec, home)
     found = known[request.dataset]
     with registry.blamed("protocol", protocol_spec.name, "to split"):
-        samples = samples_to_split(found, home, protocol_spec)
-        subsets = rules.split(protocol_spec, dataset.spec.name, samples, request.split)
+        samples = samples_to_split(found, home, protocol_spec, progress)
+        subsets = rules.split(protocol_spec, dataset.spec.name, samples, request.split, protocol.fit.train_size)
     plugins = {
         "model": plugin_provenance(model.source.name, model.source.distribution, model.module, model.spec.revision),
         "dataset": plugin_provenance(dataset.source.name, dataset.source.distribution, dataset.module, dataset.spec.revision),
@@ -151,6 +162,11 @@ def settle(protocol: ProtocolSpec, model: ModelSpec, settings: Mapping[str, str]
     if lengths and resolved.fit.epochs is not None:
         raise OptionError(
             f"epochs={resolved.fit.epochs} is the length of every phase, so {', '.join(lengths)} would do nothing; leave one out"
+        )
+    if lengths and resolved.fit.images_presented is not None:
+        raise OptionError(
+            f"images_presented={resolved.fit.images_presented} is the length of training in {protocol.name}, so {', '.join(lengths)} would "
+            "do nothing; change that with --set images_presented=N, or take a protocol of published lengths, such as esmaeili2023"
         )
     return resolved, own
 

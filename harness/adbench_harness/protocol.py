@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 
-from .api import DataError, EvaluationRules, FitRules, OptionError, ProtocolSpec, Sample, Subset
+from .api import DataError, EvaluationRules, FitRules, OptionError, ProtocolSpec, Sample, Subset, hash_order, units
+
+LATER: Final = frozenset({"images_presented", "train_size"})
+"""Fields that came when there were digests already: unset, they have no part in one, so that those digests stay."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,13 @@ class ResolvedProtocol:
         """Digest of everything that decides scores: preparation, split rule, batch size, budget, precision."""
         spec = self.spec
         counts = {name: list(pair) for name, pair in sorted(spec.split_counts.items())}
-        return digest([spec.name, spec.version, self.fit.model_dump(mode="json"), spec.split_rule, counts, spec.splits])
+        fit = {name: value for name, value in self.fit.model_dump(mode="json").items() if value is not None or name not in LATER}
+        return digest([spec.name, spec.version, fit, spec.split_rule, counts, spec.splits])
 
     @property
     def evaluation_digest(self) -> str:
         """Digest of everything that is computed from scores."""
-        return digest([self.spec.name, self.spec.evaluation.model_dump(mode="json")])
+        return evaluation_digest(self.spec.name, self.spec.evaluation)
 
     @property
     def evaluation(self) -> EvaluationRules:
@@ -63,11 +67,13 @@ def resolve(spec: ProtocolSpec, settings: Mapping[str, str]) -> ResolvedProtocol
     return ResolvedProtocol(spec, fit, changed)
 
 
-def split(spec: ProtocolSpec, dataset: str, samples: Sequence[Sample], number: int) -> dict[str, Subset]:
-    """Which subset each sample is in.
+def split(
+    spec: ProtocolSpec, dataset: str, samples: Sequence[Sample], number: int, train_size: int | None = None
+) -> dict[str, Subset]:
+    """Which subset each sample is in; of the training images only ``train_size``, if that is said.
 
     Raises:
-        OptionError: if the protocol has no split of that number.
+        OptionError: if the protocol has no split of that number, or its split has fewer training images.
         DataError: if the split leaves nothing to train on or nothing to test, or trains on an abnormal sample.
     """
     if not 0 <= number < spec.splits:
@@ -85,7 +91,26 @@ def split(spec: ProtocolSpec, dataset: str, samples: Sequence[Sample], number: i
     leaked = [sample.id for sample in samples if sample.label == 1 and assigned.get(sample.id) == "train"]
     if leaked:
         raise DataError(f"protocol {spec.name} would train on abnormal samples of {dataset}: {', '.join(leaked[:5])}")
+    if train_size is not None:
+        kept = set(_first_of_training(spec, dataset, samples, number, assigned, train_size))
+        assigned = {sample: subset for sample, subset in assigned.items() if subset != "train" or sample in kept}
     return assigned
+
+
+def _first_of_training(
+    spec: ProtocolSpec, dataset: str, samples: Sequence[Sample], number: int, assigned: Mapping[str, Subset], size: int
+) -> list[str]:
+    """The first training images in the order of a hash of their units, each unit whole but the last: a smaller size's are among them."""
+    parts = {unit[0]: [sample for sample in unit if assigned.get(sample) == "train"] for unit in units(samples)}
+    order = [sample for key in hash_order(list(parts), spec.name, number) for sample in parts[key]]
+    if size > len(order):
+        raise OptionError(f"train_size={size}: {dataset} has {len(order)} training images in split {number} of {spec.name}")
+    return order[:size]
+
+
+def evaluation_digest(protocol: str, rules: EvaluationRules) -> str:
+    """Digest of what is computed from scores under a protocol."""
+    return digest([protocol, rules.model_dump(mode="json")])
 
 
 def digest(value: Any) -> str:

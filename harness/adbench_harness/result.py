@@ -2,7 +2,8 @@
 
 runs/<run_id>/
     manifest.json         written last: a folder without it is no run
-    scores.parquet        image, label, subtype, group_id, subset, score: one row an image
+    scores.parquet        image, label, subtype, group_id, subset, score, attributes (JSON): one row an image
+    training.parquet      image, group_id: what the detector learnt from
     curves.parquet        phase, epoch, name, value
     weights.safetensors   what the detector needs to score again; a retention rule may remove it
     examples/             pictures of a few test images, and examples.json that says what they are; may be removed too
@@ -26,15 +27,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .api import StoreError, Subset
+from .manifest import FORMAT, Manifest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+TRAINING: Final = "training.parquet"
 WEIGHTS: Final = "weights.safetensors"
 EXAMPLES: Final = "examples"
 
@@ -46,8 +48,10 @@ SCORES_SCHEMA: Final = pa.schema(
         pa.field("group_id", pa.string()),
         pa.field("subset", pa.string(), nullable=False),
         pa.field("score", pa.float64(), nullable=False),
+        pa.field("attributes", pa.string()),
     ]
 )
+TRAINING_SCHEMA: Final = pa.schema([pa.field("image", pa.string(), nullable=False), pa.field("group_id", pa.string())])
 CURVES_SCHEMA: Final = pa.schema(
     [
         pa.field("phase", pa.string(), nullable=False),
@@ -56,63 +60,6 @@ CURVES_SCHEMA: Final = pa.schema(
         pa.field("value", pa.float64(), nullable=False),
     ]
 )
-
-
-class Cell(BaseModel):
-    """What a run is a measurement of."""
-
-    model_config = ConfigDict(frozen=True)
-
-    model: str
-    options: dict[str, JsonValue]
-    dataset: str
-    protocol: str
-    fit_digest: str
-    split: int
-    seed: int
-
-
-class Manifest(BaseModel):
-    """Everything about a run but its scores and curves."""
-
-    model_config = ConfigDict(frozen=True)
-
-    format: int = FORMAT
-    run_id: str
-    cell: Cell
-    variant: str
-    """The model's name with the options that differ from its defaults."""
-    command: str
-    created: str
-    """UTC, ISO 8601."""
-    protocol: dict[str, JsonValue]
-    """Name, version, title, fit rules, evaluation rules, digests, overrides."""
-    dataset: dict[str, JsonValue]
-    """Data card: title, modality, organ, licence, citation, counts, tasks, fingerprint, edition or how a partial copy differs."""
-    model: dict[str, JsonValue]
-    """Title, family, paper, phases in words, number of learnt values, what it was given from outside, whether transductive."""
-    plugins: dict[str, JsonValue]
-    compute: dict[str, JsonValue]
-    environment: dict[str, str]
-    timings: dict[str, float]
-    """Seconds a stage."""
-    training: dict[str, JsonValue]
-    """Images, steps, images presented, epochs a phase, times resumed."""
-    files: dict[str, str]
-    """SHA-256 of the other files of the folder, by path with forward slashes."""
-
-    @property
-    def unranked(self) -> str | None:
-        """Why the run is shown but compared with nothing; None if it may be ranked."""
-        reasons = []
-        overrides = self.protocol.get("overrides")
-        if isinstance(overrides, dict) and overrides:
-            reasons.append(f"off protocol: {', '.join(f'{name}={value}' for name, value in overrides.items())}")
-        if partial := self.dataset.get("partial"):
-            reasons.append(f"partial copy of the dataset: {partial}")
-        if transductive := self.model.get("transductive"):
-            reasons.append(f"transductive: {transductive}")
-        return "; ".join(reasons) or None
 
 
 @dataclass(frozen=True)
@@ -125,6 +72,8 @@ class Scores:
     group: Sequence[str | None]
     subset: Sequence[Subset]
     score: NDArray[np.float64]
+    attributes: Sequence[Mapping[str, str | float | int]] = ()
+    """Facts about each image; empty if none are known."""
 
     def table(self) -> pa.Table:
         """As Arrow. Raises StoreError for a score that is not finite, or an image that is scored twice."""
@@ -133,8 +82,17 @@ class Scores:
             raise StoreError(f"the score of image {self.image[where]!r} is {self.score[where]}; only finite scores are kept")
         if len(set(self.image)) != len(self.image):
             raise StoreError("an image is scored twice")
-        columns = [self.image, self.label, self.subtype, self.group, self.subset, self.score]
+        facts = [json.dumps(dict(one), sort_keys=True) if one else None for one in self.attributes] or [None] * len(self.image)
+        columns = [self.image, self.label, self.subtype, self.group, self.subset, self.score, facts]
         return pa.table([pa.array(c, type=f.type) for c, f in zip(columns, SCORES_SCHEMA, strict=True)], schema=SCORES_SCHEMA)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """One image that a detector learnt from."""
+
+    image: str
+    group: str | None
 
 
 @dataclass(frozen=True)
@@ -178,6 +136,7 @@ def write_run(
     curves: Sequence[CurvePoint],
     weights: Mapping[str, Tensor] | None,
     examples: Examples | None = None,
+    learnt: Sequence[Learnt] = (),
 ) -> Path:
     """Write a run folder atomically; returns its path. Without ``weights`` or ``examples`` the run is whole all the same.
 
@@ -189,7 +148,7 @@ def write_run(
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
-        _write_files(unfinished, scores, curves, weights)
+        _write_files(unfinished, scores, curves, weights, learnt)
         if examples is not None:
             _write_examples(unfinished / EXAMPLES, examples)
         _seal(unfinished, manifest)
@@ -211,10 +170,18 @@ def set_aside(place: Path) -> Path:
     return place.with_name(f".{place.name}.replaced.{os.getpid()}")
 
 
-def _write_files(folder: Path, scores: Scores, curves: Sequence[CurvePoint], weights: Mapping[str, Tensor] | None) -> None:
+def _write_files(
+    folder: Path,
+    scores: Scores,
+    curves: Sequence[CurvePoint],
+    weights: Mapping[str, Tensor] | None,
+    learnt: Sequence[Learnt],
+) -> None:
     pq.write_table(scores.table(), folder / "scores.parquet", compression="zstd")
     rows: list[dict[str, Any]] = [{"phase": c.phase, "epoch": c.epoch, "name": c.name, "value": c.value} for c in curves]
     pq.write_table(pa.Table.from_pylist(rows, schema=CURVES_SCHEMA), folder / "curves.parquet", compression="zstd")
+    images = {"image": [one.image for one in learnt], "group_id": [one.group for one in learnt]}
+    pq.write_table(pa.Table.from_pydict(images, schema=TRAINING_SCHEMA), folder / TRAINING, compression="zstd")
     if weights is not None:
         from safetensors.torch import save
 
@@ -315,7 +282,19 @@ def read_scores(folder: Path) -> Scores:
         group=column["group_id"],
         subset=column["subset"],
         score=np.asarray(column["score"], dtype=np.float64),
+        attributes=[json.loads(facts) if facts else {} for facts in column["attributes"]],
     )
+
+
+def read_learnt(folder: Path) -> list[Learnt]:
+    """What the detector of a run learnt from; nothing for a run of before this was kept. Raises StoreError for a damaged file."""
+    if not (folder / TRAINING).is_file():
+        return []
+    try:
+        column = pq.read_table(folder / TRAINING, schema=TRAINING_SCHEMA).to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{folder / TRAINING}: cannot be read: {error}") from None
+    return [Learnt(*row) for row in zip(column["image"], column["group_id"], strict=True)]
 
 
 def read_curves(folder: Path) -> pa.Table:

@@ -18,8 +18,9 @@ from filelock import FileLock, Timeout
 
 from .api import StoreError
 from .home import Results
+from .manifest import Cell, Manifest
 from .protocol import digest
-from .result import EXAMPLES, WEIGHTS, Cell, Manifest, find_run, read_manifest, run_folders, unfinished_folders
+from .result import EXAMPLES, WEIGHTS, find_run, read_manifest, run_folders, unfinished_folders
 
 KeepWeights = Literal["newest", "all", "none"]
 """Of the runs of a variant (model, options, dataset, protocol; any split or seed), whose weights are kept."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,10 +32,11 @@ from .data.images import DeviceImages
 from .data.prepare import Prepared, prepare
 from .device import DTYPES, Compute, choose_device, describe, full_precision, memory_named, peak_memory
 from .home import Home, Results, make_folder
+from .manifest import Manifest
 from .plan import Plan
 from .provenance import environment
 from .registry import blamed
-from .result import Examples, Manifest, Scores, find_run, read_manifest, set_aside, write_run
+from .result import Examples, Learnt, Scores, find_run, read_manifest, set_aside, write_run
 from .retention import KeepWeights, remove, superseded_weights
 from .scoring import score_images
 from .training import Listener, Moment, Stop, Training
@@ -79,10 +80,10 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
     if done := _find(plan, results):
         return done
     make_folder(results.runs, "results folder")
-    with _claimed(plan, results), full_precision():
+    with claimed(plan.run_id, results), full_precision():
         if done := _find(plan, results):  # by another process, just now
             return done
-        work = _Work(plan, conditions)
+        work = Work(plan, conditions)
         work.prepare()
         work.train()
         scores = work.score()
@@ -90,7 +91,8 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
         if (place := results.runs / plan.run_id).exists():
             work.warnings.append(f"{place} was altered or could not be read, and is kept as {set_aside(place).name} beside it")
         with blamed("model", plan.model.source.qualified, "while its result was stored"):
-            folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.weights, pictures)
+            learnt = [Learnt(sample.id, sample.group) for sample in plan.samples("train")]
+            folder = write_run(results.runs, work.manifest(), scores, work.training.curves, work.weights, pictures, learnt)
         work.checkpoint.remove()
         work.remove_older_weights()
     return Outcome(read_manifest(folder), folder, already_done=False, warnings=tuple(work.warnings))
@@ -102,7 +104,7 @@ def _find(plan: Plan, results: Results) -> Outcome | None:
 
 
 @dataclass
-class _Work:
+class Work:
     """The stages of one run, and what each hands to the next."""
 
     plan: Plan
@@ -122,6 +124,7 @@ class _Work:
         self.detector = _build(self.plan, self.device, self.dtype)
 
     def prepare(self) -> None:
+        """Decode and resize every image of the split, or find them prepared."""
         with self._timed("prepare"):
             samples = self.plan.samples("train", "held_out", "test")
             self.prepared: Prepared = prepare(
@@ -129,6 +132,7 @@ class _Work:
             )
 
     def train(self) -> None:
+        """Train the detector, and take its weights if they are to be kept."""
         conditions, images = self.conditions, self._images(self.plan.samples("train"))
         self.training = Training(
             images,
@@ -146,15 +150,19 @@ class _Work:
 
     def score(self) -> Scores:
         """Held-out and test images each on their own: where scores depend on batch mates, the two don't mix."""
+        held_out, test = self.plan.samples("held_out"), self.plan.samples("test")
+        with self._timed("score"):
+            values = [self.score_samples(held_out, self.prepared), self.score_samples(test, self.prepared)]
+        return scores_of(held_out, test, np.concatenate(values))
+
+    def score_samples(self, samples: list[Sample], prepared: Prepared) -> NDArray[np.float64]:
+        """One score a sample, in their order; ``prepared`` holds their images."""
         plan, batch = self.plan, self.plan.protocol.fit.batch_size
-        scored: list[Sample] = []
-        values: list[NDArray[np.float64]] = []
-        with self._timed("score"), blamed("model", plan.model.source.qualified, "in scoring"), memory_named(batch):
-            for samples in filter(None, (plan.samples("held_out"), plan.samples("test"))):
-                images, progress = self._images(samples), self._progress("score")
-                scored += samples
-                values.append(score_images(self.detector, images, batch, self.device, progress, plan.request.seed))
-        return _scores(scored, plan.subsets, np.concatenate(values))
+        if not samples:
+            return np.empty(0)
+        with blamed("model", plan.model.source.qualified, "in scoring"), memory_named(batch):
+            images = DeviceImages(prepared, [sample.id for sample in samples], self.device, self.dtype)
+            return score_images(self.detector, images, batch, self.device, self._progress("score"), plan.request.seed)
 
     def draw_examples(self, scores: Scores) -> Examples | None:
         """Pictures for people. No figure depends on them, so a detector that fails to make them keeps its run."""
@@ -181,6 +189,7 @@ class _Work:
                 self.warnings.append(f"cannot remove {item.path}, which newer weights replace: {error.strerror or error}")
 
     def manifest(self) -> Manifest:
+        """Everything about the run, once it is made."""
         plan = self.plan
         return Manifest(
             run_id=plan.run_id,
@@ -189,7 +198,7 @@ class _Work:
             command=plan.request.command,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             protocol=_protocol_card(plan),
-            dataset=_dataset_card(plan),
+            dataset=dataset_card(plan),
             model=_model_card(plan, self.detector),
             plugins={kind: plugin.model_dump(mode="json") for kind, plugin in plan.plugins.items()},
             compute={**self.compute.model_dump(mode="json"), "peak_memory_bytes": peak_memory(self.device)},
@@ -257,30 +266,33 @@ def _build(plan: Plan, device: torch.device, dtype: torch.dtype) -> Detector:
 
 
 @contextmanager
-def _claimed(plan: Plan, results: Results) -> Iterator[None]:
+def claimed(run_id: str, results: Results) -> Iterator[None]:
     """Nobody else makes this run meanwhile: two would write one checkpoint."""
     make_folder(results.running, "results folder")
-    lock = FileLock(results.lock(plan.run_id), timeout=0)
+    lock = FileLock(results.lock(run_id), timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise AdbenchError(
-            f"run {plan.run_id} is being made by another process; wait for it, or choose another --results"
-        ) from None
+        raise AdbenchError(f"run {run_id} is being made by another process; wait for it, or choose another --results") from None
     try:
         yield
     finally:
         lock.release()
 
 
-def _scores(scored: list[Sample], subsets: Mapping[str, Subset], values: NDArray[np.float64]) -> Scores:
+def scores_of(held_out: Sequence[Sample], test: Sequence[Sample], values: NDArray[np.float64]) -> Scores:
+    """Scores as they are stored: one for each held-out sample, then one for each test sample."""
+    samples = [*held_out, *test]
+    subsets: list[Subset] = ["test"] * len(samples)
+    subsets[: len(held_out)] = ["held_out"] * len(held_out)
     return Scores(
-        image=[sample.id for sample in scored],
-        label=np.asarray([sample.label for sample in scored], dtype=np.int8),
-        subtype=[sample.subtype for sample in scored],
-        group=[sample.group for sample in scored],
-        subset=[subsets[sample.id] for sample in scored],
+        image=[sample.id for sample in samples],
+        label=np.asarray([sample.label for sample in samples], dtype=np.int8),
+        subtype=[sample.subtype for sample in samples],
+        group=[sample.group for sample in samples],
+        subset=subsets,
         score=values,
+        attributes=[sample.attributes for sample in samples],
     )
 
 
@@ -299,7 +311,8 @@ def _protocol_card(plan: Plan) -> dict[str, Json]:
     }
 
 
-def _dataset_card(plan: Plan) -> dict[str, Json]:
+def dataset_card(plan: Plan) -> dict[str, Json]:
+    """What a manifest says of a dataset."""
     spec = plan.dataset.spec
     counts = Counter(
         f"{plan.subsets[s.id]}_{'abnormal' if s.label else 'normal'}" for s in plan.samples("train", "held_out", "test")
@@ -314,6 +327,7 @@ def _dataset_card(plan: Plan) -> dict[str, Json]:
         "source": spec.source,
         "url": spec.url,
         "group_rule": spec.group_rule,
+        "independent_source": spec.independent_source or spec.name,
         "fingerprint": plan.listing.fingerprint,
         "edition": plan.listing.standing.edition,
         "partial": plan.listing.standing.partial,

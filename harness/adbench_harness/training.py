@@ -3,13 +3,15 @@
 An epoch's order of images and its random generators derive from (seed, phase, epoch) alone, so going on from a checkpoint
 needs no replay. Nothing is read back to the host inside an epoch: losses are summed on the device, and looked at when the
 epoch ends or a checkpoint is due.
+
+A phase lasts for a number of epochs, or until its share of a budget of images has been presented; the last epoch is then cut.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,6 +29,9 @@ CHECKPOINT_SECONDS: Final = 30.0
 CHECKPOINT_SHARE: Final = 20.0
 """Where a checkpoint takes long to write (a large network, a slow disk), work goes on for so many times as long."""
 
+ROUNDING: Final = 1e-9
+"""By how much shares that sum to 1 on paper may exceed it."""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -40,6 +45,21 @@ class Moment:
 
 Listener = Callable[[Moment], None]
 Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class _Length:
+    """How long a phase lasts: at least one step."""
+
+    epochs: int
+    steps: int
+    """Of an epoch."""
+    last_steps: int
+    """Of the last epoch, which a budget may cut."""
+
+    def steps_of(self, epoch: int) -> int:
+        """Steps of an epoch, counted from 0."""
+        return self.last_steps if epoch == self.epochs - 1 else self.steps
 
 
 @dataclass
@@ -141,6 +161,7 @@ class Training:
         self._saved_at = time.monotonic()
         phases = detector.phases(self.images, self)
         names: list[str] = []
+        shared = 0.0
         while True:
             seeding.seed_global(self.seed, "phase", len(names))
             phase = next(phases, None)
@@ -149,6 +170,8 @@ class Training:
             if phase.name in names:
                 raise TrainingError(f"two phases are called {phase.name!r}; checkpoints and curves tell them apart by name")
             names.append(phase.name)
+            shared += phase.share
+            self._check_share(phase, shared)
             if phase.name in self._finished:
                 _load_modules(phase, self._finished[phase.name])
             else:
@@ -169,26 +192,49 @@ class Training:
         return saved
 
     def _run_phase(self, phase: Phase, saved: dict[str, Any] | None) -> None:
-        epochs = self.rules.epochs or phase.epochs
-        if self._steps_an_epoch(phase) == 0:
-            raise TrainingError(
-                f"phase {phase.name}: {len(self.images)} training images make no full batch of {self.batch_size}; "
-                "lower it with --set batch_size=N"
-            )
+        length = self._length(phase)
         if saved is not None:
             _load_modules(phase, saved["modules"])
             for name, optimiser in phase.optimisers.items():
                 optimiser.load_state_dict(saved["optimisers"][name])
         for module in phase.modules.values():
             module.train()
-        for epoch in range(saved["epoch"] if saved is not None else 0, epochs):
+        for epoch in range(saved["epoch"] if saved is not None else 0, length.epochs):
             at_start = saved if saved is not None and saved["epoch"] == epoch else None
-            losses = self._run_epoch(phase, epoch, epochs, at_start)
+            losses = self._run_epoch(phase, epoch, length, at_start)
             self.curves += [CurvePoint(phase.name, epoch, name, value) for name, value in losses.items()]
             self.epochs[phase.name] = epoch + 1
-            self.listen(Moment(phase.name, epoch + 1, epochs, losses))
+            self.listen(Moment(phase.name, epoch + 1, length.epochs, losses))
 
-    def _run_epoch(self, phase: Phase, epoch: int, epochs: int, saved: dict[str, Any] | None) -> dict[str, float]:
+    @property
+    def _budget(self) -> int | None:
+        """Images to present, over all phases; None where lengths are counted in epochs."""
+        return self.rules.images_presented if self.rules.epochs is None else None
+
+    def _check_share(self, phase: Phase, shared: float) -> None:
+        if self._budget is not None and not (phase.share > 0 and shared <= 1 + ROUNDING):
+            raise TrainingError(
+                f"phase {phase.name} asks for the share {phase.share:g} of a training budget of {self._budget} images, and the phases so far "
+                f"for {shared:g}: shares are above 0 and sum to at most 1 (Phase.share)"
+            )
+
+    def _length(self, phase: Phase) -> _Length:
+        steps, images = math.ceil(len(self.images) / self.batch_size), len(self.images)
+        if phase.drop_last:
+            steps = images // self.batch_size
+            images = steps * self.batch_size
+        if steps == 0:
+            raise TrainingError(
+                f"phase {phase.name}: {len(self.images)} training images make no full batch of {self.batch_size}; "
+                "lower it with --set batch_size=N"
+            )
+        if self._budget is None:
+            return _Length(self.rules.epochs or phase.epochs, steps, steps)
+        whole, rest = divmod(max(round(self._budget * phase.share), 1), images)
+        last = math.ceil(rest / self.batch_size)
+        return _Length(whole + 1, steps, last) if last else _Length(whole, steps, steps)
+
+    def _run_epoch(self, phase: Phase, epoch: int, length: _Length, saved: dict[str, Any] | None) -> dict[str, float]:
         """Mean of each loss over the images of the epoch's steps that gave it."""
         random = seeding.generator(self.device, self.seed, phase.name, epoch, "step")
         seeding.seed_global(self.seed, phase.name, epoch, "global")
@@ -199,25 +245,20 @@ class Training:
             losses = _Losses({name: total.to(self.device) for name, total in saved["sums"].items()}, saved["counts"])
             random.set_state(saved["random"])
             seeding.restore_global(saved["global"], self.device)
-        batches = list(self._batches(phase, epoch))
+        batches = self._batches(phase, epoch, length.steps_of(epoch))
         for index in range(first, len(batches)):
             indices = batches[index]
             losses.add(phase.step(Step(self.images.batch(indices), indices, index, epoch, random)), len(indices))
             self.steps += 1
             self.presented += len(indices)
-            self._maybe_save(phase, epoch, epochs, index + 1, len(batches), losses, random)
+            self._maybe_save(phase, epoch, length.epochs, index + 1, len(batches), losses, random)
         return self._finite(phase, epoch, losses)
 
-    def _batches(self, phase: Phase, epoch: int) -> Iterator[Tensor]:
+    def _batches(self, phase: Phase, epoch: int, steps: int) -> Sequence[Tensor]:
         order = torch.randperm(
             len(self.images), generator=seeding.generator(torch.device("cpu"), self.seed, phase.name, epoch, "order")
         )
-        chunks = torch.split(order.to(self.device), self.batch_size)
-        return iter(chunks[: self._steps_an_epoch(phase)])
-
-    def _steps_an_epoch(self, phase: Phase) -> int:
-        count = len(self.images) / self.batch_size
-        return math.floor(count) if phase.drop_last else math.ceil(count)
+        return torch.split(order.to(self.device), self.batch_size)[:steps]
 
     def _finite(self, phase: Phase, epoch: int, losses: _Losses) -> dict[str, float]:
         means = losses.means()

@@ -125,6 +125,9 @@ def _run(environment: Environment, db: duckdb.DuckDBPyConnection, run: Run) -> P
         run=run,
         curves=queries.curves(db, run.run_id),
         scores=queries.score_summaries(db, run.run_id),
+        parts=queries.parts(db, run.run_id),
+        areas=wording.AREAS,
+        part_figures=wording.PART_FIGURES,
     )
 
 
@@ -154,6 +157,7 @@ def _environment(site: Site) -> Environment:
         dataset_page=names.dataset_page,
         model_page=lambda run: models[model_key(run)],
         model_key_page=models.__getitem__,
+        area_title=wording.area_title,
         rule_description=wording.rule_description,
         rule_title=wording.rule_title,
         run_page=names.run_page,

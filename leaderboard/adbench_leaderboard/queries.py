@@ -13,6 +13,9 @@ from typing import Any, Final
 
 import duckdb
 
+from adbench_harness.api import StoreError
+from adbench_harness.store.figures import evaluation_of
+
 ALL: Final = "all"
 """The task of all abnormal images."""
 NO_RULE: Final = "none"
@@ -20,6 +23,8 @@ NO_RULE: Final = "none"
 
 Figures = Mapping[tuple[str, str, str], float]
 """Values by (task, rule, name)."""
+Intervals = Mapping[tuple[str, str, str], tuple[float, float]]
+"""Ends of 95 % intervals by (task, rule, name)."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Run:
     newest: bool
     """Whether it represents its cell."""
     figures: Figures
+    intervals: Intervals
     oracles: frozenset[str]
     """Rules that saw test labels."""
 
@@ -66,9 +72,11 @@ class Run:
 
     @cached_property
     def rules(self) -> tuple[str, ...]:
-        """Threshold rules of the run's protocol, in its order."""
-        stated = self.mapping("protocol", "evaluation").get("thresholds")
-        return tuple(str(rule) for rule in stated) if isinstance(stated, list) else ()
+        """Threshold rules of the run's protocol, as it is today, in its order."""
+        try:
+            return evaluation_of(self.protocol, self.protocol_version, self.mapping("protocol").get("evaluation")).rules
+        except StoreError:
+            return ()
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
@@ -78,6 +86,10 @@ class Run:
     def figure(self, name: str, rule: str = NO_RULE, task: str = ALL) -> float | None:
         """A figure, or None where the run has none."""
         return self.figures.get((task, rule, name))
+
+    def interval(self, name: str, rule: str = NO_RULE, task: str = ALL) -> tuple[float, float] | None:
+        """The ends of a figure's 95 % interval, or None where it has none."""
+        return self.intervals.get((task, rule, name))
 
     def mapping(self, *path: str) -> Mapping[str, Any]:
         """The mapping at a place of the manifest; empty if there is none."""
@@ -117,6 +129,19 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class PartRow:
+    """A figure of a part of a run's test images."""
+
+    part: str
+    task: str
+    rule: str
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class ScoreSummary:
     """Scores of one kind of image."""
 
@@ -132,14 +157,22 @@ class ScoreSummary:
 def runs(db: duckdb.DuckDBPyConnection) -> list[Run]:
     """Every run, by dataset, model, split and seed, the newest first."""
     figures: dict[str, dict[tuple[str, str, str], float]] = {}
+    intervals: dict[str, dict[tuple[str, str, str], tuple[float, float]]] = {}
     oracles: dict[str, set[str]] = {}
-    for run_id, task, rule, name, value, oracle in db.execute(_sql("figures")).fetchall():
+    for run_id, task, rule, name, value, low, high, oracle in db.execute(_sql("figures")).fetchall():
         figures.setdefault(run_id, {})[task, rule, name] = value
+        if low is not None and high is not None:
+            intervals.setdefault(run_id, {})[task, rule, name] = (low, high)
         if oracle:
             oracles.setdefault(run_id, set()).add(rule)
     found = [dict(zip(Run.__dataclass_fields__, row, strict=False)) for row in db.execute(_sql("runs")).fetchall()]
     return [
-        Run(**facts, figures=figures.get(facts["run_id"], {}), oracles=frozenset(oracles.get(facts["run_id"], ())))
+        Run(
+            **facts,
+            figures=figures.get(facts["run_id"], {}),
+            intervals=intervals.get(facts["run_id"], {}),
+            oracles=frozenset(oracles.get(facts["run_id"], ())),
+        )
         for facts in found
     ]
 
@@ -147,6 +180,11 @@ def runs(db: duckdb.DuckDBPyConnection) -> list[Run]:
 def curves(db: duckdb.DuckDBPyConnection, run_id: str) -> list[Curve]:
     """A run's training curves, by phase and name."""
     return list(_curves(db.execute(_sql("curves"), [run_id]).fetchall()))
+
+
+def parts(db: duckdb.DuckDBPyConnection, run_id: str) -> list[PartRow]:
+    """Figures of parts of a run's test images, in the order they were computed."""
+    return [PartRow(*row) for row in db.execute(_sql("parts"), [run_id]).fetchall()]
 
 
 def score_summaries(db: duckdb.DuckDBPyConnection, run_id: str) -> list[ScoreSummary]:

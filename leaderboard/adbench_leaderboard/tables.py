@@ -37,12 +37,15 @@ class ModelKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the runs of a cell."""
+    """A figure over the runs of a cell: how sure each run is of it, and how far the runs lie apart, which are two things."""
 
     mean: float
     low: float
+    """Lowest of the runs."""
     high: float
     count: int
+    interval: tuple[float, float] | None
+    """95 % interval for the finite number of test images, the ends averaged over the runs."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,11 @@ class Cell:
     runs: Sequence[Run]
 
     def spread(self, name: str, rule: str = NO_RULE, task: str = ALL) -> Spread | None:
-        """A figure's mean and range over the runs that have it."""
+        """A figure's mean, interval and range over the runs that have it."""
         values = [value for run in self.runs if (value := run.figure(name, rule, task)) is not None]
-        return Spread(sum(values) / len(values), min(values), max(values), len(values)) if values else None
+        ends = [found for run in self.runs if (found := run.interval(name, rule, task)) is not None]
+        interval = (sum(low for low, _ in ends) / len(ends), sum(high for _, high in ends) / len(ends)) if ends else None
+        return Spread(sum(values) / len(values), min(values), max(values), len(values), interval) if values else None
 
 
 @dataclass(frozen=True)

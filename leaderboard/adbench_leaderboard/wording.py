@@ -7,11 +7,39 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from adbench_harness.metrics.thresholds import RULES, TRIVIAL
+from adbench_harness.metrics.thresholds import HONEST, RULES, TRIVIAL
 
 NOTHING: Final = "\N{EN DASH}"
 MINUS: Final = "\N{MINUS SIGN}"
-TITLES: Final = {"best-f1": "best F1", "youden": "Youden", TRIVIAL: "everything abnormal"}
+TITLES: Final = {
+    HONEST: "95 % of held-out normals",
+    "best-f1": "best F1",
+    "youden": "Youden",
+    "sens-at-spec-95": "sensitivity at specificity 0.95",
+    "spec-at-sens-95": "specificity at sensitivity 0.95",
+    TRIVIAL: "everything abnormal",
+}
+AREAS: Final[Mapping[str, str]] = {
+    "roc_auc": "ROC AUC",
+    "partial_auc": "partial ROC AUC, false positive rate to 0.1, standardised",
+    "fpr_at_95_tpr": "false positive rate at sensitivity 0.95",
+    "pr_auc": "PR AUC, average precision",
+    "random_pr_auc": "PR AUC of random scores",
+    "pr_auc_trapezoid": "PR AUC, trapezoid rule",
+    "somers_d": f"Somers' D (2 AUC {MINUS} 1)",
+    "ks": "Kolmogorov-Smirnov distance",
+}
+"""Figures that need no threshold, in the order in which they are shown."""
+PART_FIGURES: Final = ("n_abnormal", "n_normal", "roc_auc", "pr_auc", "sensitivity", "specificity", "f1")
+"""What is shown of a part of the test images."""
+NAMES: Final[Mapping[str, str]] = {
+    **AREAS,
+    "n_abnormal": "abnormal images",
+    "n_normal": "normal images",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "f1": "F1",
+}
 
 
 def rate(value: float | None) -> str:
@@ -50,6 +78,11 @@ def moment(created: str) -> str:
 def plural(number: int, word: str) -> str:
     """A number of things."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def area_title(name: str) -> str:
+    """A figure's name in words."""
+    return NAMES.get(name, name)
 
 
 def rule_title(rule: str) -> str:

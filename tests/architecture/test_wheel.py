@@ -50,6 +50,7 @@ def test_it_holds_the_data_that_plugins_and_site_read(wheel: list[str]) -> None:
     for dataset in ("br35h", "brain-tumor-mri", "c-nmc", "head-ct", "mias", "retinal-oct"):
         assert f"adbench_datasets/manifests/{dataset}.tsv.gz" in wheel
     assert "adbench_datasets/mias_normal_patches.tsv" in wheel
+    assert "adbench_harness/published/numbers.toml" in wheel
     assert any(name.startswith("adbench_leaderboard/templates/") for name in wheel)
     assert "adbench_leaderboard/static/style.css" in wheel
     assert any(name.endswith("py.typed") for name in wheel)

@@ -29,7 +29,7 @@ from .model import (
     Transductive,
 )
 from .options import Json, Options, file_sha256
-from .protocol import EvaluationRules, FitRules, ProtocolSpec, Subset, hash_order
+from .protocol import EvaluationRules, FitRules, ProtocolSpec, Subset, hash_order, units
 
 __all__ = [
     "API_VERSION",
@@ -73,4 +73,5 @@ __all__ = [
     "hookimpl",
     "is_dicom",
     "is_litter",
+    "units",
 ]

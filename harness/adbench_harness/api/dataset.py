@@ -128,6 +128,8 @@ class DatasetSpec:
     """Where ``adbench datasets fetch`` looks, in this order."""
     split_counts: tuple[int, int, int] | None = None
     """Training normals, test normals and test abnormal images as the study that introduced or used it counts them."""
+    independent_source: str = ""
+    """Datasets of one source share images or patients; across datasets they are one vote. Empty means the dataset's own name."""
     private_groups: bool = False
     """Groups are names of persons: the harness replaces each by a salted hash before anything else sees it."""
     at: Callable[[Path], DatasetSpec] | None = None

@@ -82,6 +82,8 @@ class Phase:
     drop_last: bool = False
     """Leave out an epoch's last, incomplete batch."""
     description: str = ""
+    share: float = 1.0
+    """The part of a training budget that this phase gets, above 0; those of all phases sum to at most 1. No part without a budget."""
 
 
 @dataclass(frozen=True)

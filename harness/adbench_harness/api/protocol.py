@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -29,6 +30,12 @@ class FitRules(BaseModel):
     batch_size: int = Field(32, ge=1, le=4096, description="images a training step")
     epochs: int | None = Field(
         None, ge=1, le=100_000, description="length of every training phase; unset = the model's own default"
+    )
+    images_presented: int | None = Field(
+        None, ge=1, le=1_000_000_000, description="training images presented, summed over phases; unset = the model's own length"
+    )
+    train_size: int | None = Field(
+        None, ge=1, le=1_000_000_000, description="so many of the training images, for a learning curve; unset = all"
     )
     precision: Literal["float32", "float64"] = Field("float32", description="dtype of images and networks")
 
@@ -72,3 +79,29 @@ def hash_order(keys: Sequence[str], *salt: str | int) -> list[str]:
     """Keys sorted by SHA-256 of (salt | key): looks random, and is the same on every platform and version."""
     prefix = "|".join(str(part) for part in salt)
     return sorted(keys, key=lambda key: hashlib.sha256(f"{prefix}|{key}".encode()).digest())
+
+
+def units(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
+    """What must not fall on both sides of a split: ids of samples that hang together by group or cluster, directly or through others.
+
+    Each unit is sorted, and so is the list, by the first id; what groups and clusters are called has no influence.
+    """
+    parent = {sample.id: sample.id for sample in samples}
+    first: dict[tuple[str, str], str] = {}
+    for sample in samples:
+        for kind, name in (("group", sample.group), ("cluster", sample.cluster)):
+            if name is not None:
+                ends = _root(parent, sample.id), _root(parent, first.setdefault((kind, name), sample.id))
+                parent[max(ends)] = min(ends)
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for sample_id in sorted(parent):
+        found[_root(parent, sample_id)].append(sample_id)
+    return [tuple(unit) for unit in found.values()]
+
+
+def _root(parent: dict[str, str], sample_id: str) -> str:
+    """The lowest id that a sample is known to hang together with; the way there is shortened."""
+    while parent[sample_id] != sample_id:
+        parent[sample_id] = parent[parent[sample_id]]
+        sample_id = parent[sample_id]
+    return sample_id

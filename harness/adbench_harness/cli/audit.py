@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .bars import bar_of_images
-from .options import home_option, json_option, results_option
+from .options import home_option, json_option, protocol_option, results_option
 
 if TYPE_CHECKING:
     from ..data.audit.report import Audit, Shared
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("audit")
 @click.argument("name")
 @click.option("--against", "others", metavar="NAME", multiple=True, help="Another dataset to look for its images in; repeatable.")
-@click.option("--protocol", default="esmaeili2023", show_default=True, help="Rules whose split is checked.")
+@protocol_option("Rules whose split is checked.")
 @click.option("--split", "number", type=int, default=0, show_default=True, help="Number of the split.")
 @home_option
 @results_option

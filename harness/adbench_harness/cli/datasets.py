@@ -11,7 +11,7 @@ import click
 
 from .audit import audit_dataset
 from .dataset_files import fetch_dataset, import_dataset, remove_dataset, verify_dataset
-from .options import home_option, json_option
+from .options import home_option, json_option, protocol_option
 
 if TYPE_CHECKING:
     from ..api import DatasetSpec
@@ -233,7 +233,7 @@ def dataset_path(name: str, home: Path | None, as_json: bool) -> None:
 
 @datasets.command("split")
 @click.argument("name")
-@click.option("--protocol", default="esmaeili2023", show_default=True, help="Rules of the comparison.")
+@protocol_option("Rules of the comparison.")
 @click.option("--split", "number", type=int, default=0, show_default=True, help="Number of the split.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of to the screen.")
 @home_option
@@ -250,12 +250,14 @@ def export_split(name: str, protocol: str, number: int, out: Path | None, home: 
     from ..data.listing import listing
     from ..home import Home, put_in_place
     from ..protocol import split
+    from .bars import bar_of_images
     from .show import json_text
 
     spec = registry.dataset(name).spec
     place, rules = Home.at(home), registry.protocol(protocol).spec
     found = listing(spec, place)
-    subsets = split(rules, spec.name, samples_to_split(found, place, rules), number)
+    with bar_of_images(f"measure {spec.name}", as_json) as progress:
+        subsets = split(rules, spec.name, samples_to_split(found, place, rules, progress), number)
     rows = [
         {
             "id": s.id,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from .options import home_option, keep_weights_option
+from .options import DEFAULT_PROTOCOL, home_option, keep_weights_option
 
 if TYPE_CHECKING:
     from ..retention import KeepWeights
@@ -36,7 +36,6 @@ def demo(results_folder: Path, keep_weights: KeepWeights, home: Path | None) -> 
     from ..plan import RunRequest
     from .leaderboard import build_site
     from .results import list_runs
-    from .run import DEFAULT_PROTOCOL
     from .running import make_runs
 
     results = Results.at(results_folder)

@@ -14,6 +14,7 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 ALL = "all"
 MOST = 10_000
 KEEP_WEIGHTS = ("newest", "all", "none")
+DEFAULT_PROTOCOL = "adbench-v1"
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -85,6 +86,11 @@ def results_option(command: CommandT) -> CommandT:
         type=click.Path(path_type=Path, file_okay=False),
         help="Runs and database [ADBENCH_RESULTS, else ./adbench-results].",
     )(command)
+
+
+def protocol_option(what: str) -> Callable[[CommandT], CommandT]:
+    """``--protocol``; ``what`` it decides."""
+    return click.option("--protocol", default=DEFAULT_PROTOCOL, show_default=True, help=what)
 
 
 def keep_weights_option(command: CommandT) -> CommandT:

@@ -11,7 +11,7 @@ from ..training import Moment
 from .show import console
 
 LINE_SECONDS: Final = 30.0
-UNITS: Final = {"prepare": "images", "score": "images"}
+UNITS: Final = {"compare": "images", "prepare": "images", "score": "images"}
 
 
 class RunProgress:

@@ -13,7 +13,7 @@ def protocols() -> None:
 
     \b
     Example:
-      adbench protocols show esmaeili2023
+      adbench protocols show adbench-v1
     """
 
 
@@ -65,7 +65,7 @@ def show_protocol(name: str, as_json: bool) -> None:
         return
     print_facts(facts)
     click.echo()
-    fields = [[name, "model's own" if (value := getattr(spec.fit, name)) is None else str(value), field.description]
+    fields = [[name, "unset" if (value := getattr(spec.fit, name)) is None else str(value), field.description]
               for name, field in type(spec.fit).model_fields.items()]  # fmt: skip
     print_rows(["field", "value", "meaning"], fields)
     if spec.split_counts:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .comparing import compare, power
 from .options import json_option, keep_weights_option, results_option
+from .reproducing import reproduce
 
 if TYPE_CHECKING:
     import duckdb
 
     from ..home import Results
+    from ..metrics.evaluation import Figure
+    from ..metrics.parts import PartFigure
     from ..retention import KeepWeights, Removable
+    from ..store.queries import RunRow
 
 
 @click.group()
@@ -28,60 +33,70 @@ def results() -> None:
     """
 
 
+results.add_command(reproduce)
+results.add_command(compare)
+results.add_command(power)
+
+
 @results.command("list")
+@click.option(
+    "--rule", "wanted", multiple=True, help="A threshold rule to show.  [default: normal-q95, and youden for runs without it]"
+)
 @results_option
 @json_option
-def list_results(results_folder: Path | None, as_json: bool) -> None:
-    """Every run: sensitivity and specificity at each rule, and ROC AUC.
+def list_results(wanted: tuple[str, ...], results_folder: Path | None, as_json: bool) -> None:
+    """Every run: ROC AUC, and sensitivity and specificity at a threshold rule, with 95 % intervals.
 
     \b
-    Example:
+    Examples:
       adbench results list --json
+      adbench results list --rule youden
     """
     from ..home import Results
 
-    list_runs(Results.at(results_folder), as_json)
+    list_runs(Results.at(results_folder), as_json, wanted)
 
 
-def list_runs(folder: Results, as_json: bool = False) -> None:
+def list_runs(folder: Results, as_json: bool = False, wanted: tuple[str, ...] = ()) -> None:
     """Print the table of runs."""
-    from ..metrics.thresholds import RULES, TRIVIAL
+    from dataclasses import asdict, astuple
+
+    from ..api import UnknownNameError
+    from ..metrics.thresholds import RULES
+    from ..registry import unknown_name
     from ..store.database import reading
     from ..store.queries import run_rows
     from .running import rule_words
-    from .show import figure, print_json, print_rows
+    from .show import estimate, print_json, print_rows
 
+    for rule in wanted:
+        if rule not in RULES:
+            raise UnknownNameError(unknown_name("threshold rule", rule, RULES))
     take_in(folder)
     with reading(folder.database) as db:
         rows = run_rows(db)
     if as_json:
-        print_json([vars(row) for row in rows])
+        print_json([asdict(row) for row in rows])
         return
-    rules = [rule for rule in RULES if rule != TRIVIAL and any(rule in row.rates for row in rows)]
-    columns = [
-        "model",
-        "dataset",
-        "protocol",
-        "split",
-        "seed",
-        "ROC AUC",
-        *(f"{rule_words(rule)}\nsens. / spec." for rule in rules),
-        "run",
-    ]
-    shown = [
-        [
-            row.variant,
-            row.dataset,
-            row.protocol if row.unranked is None else f"{row.protocol} (unranked)",
-            str(row.split),
-            str(row.seed),
-            figure(row.roc_auc),
-            *(" / ".join(figure(rate) for rate in row.rates.get(rule, (None, None))) for rule in rules),
-            row.run_id,
-        ]
-        for row in rows
-    ]
-    print_rows(columns, shown, right=["split", "seed", "ROC AUC"])
+    rules = list(wanted) or _telling(rows)
+    names = [(rule, name) for rule in rules for name in ("sensitivity", "specificity")]
+    heads = {(rule, name): f"{rule_words(rule)}\n{name[:4]}." for rule, name in names}
+    columns = ["model", "dataset", "protocol", "split", "seed", "ROC AUC", *heads.values(), "run"]
+    shown = []
+    for row in rows:
+        found = [row.roc_auc, *(row.rates.get(rule, {}).get(name) for rule, name in names)]
+        protocol = row.protocol if row.unranked is None else f"{row.protocol} (unranked)"
+        estimates = [estimate(*astuple(one)) if one is not None else None for one in found]
+        shown.append([row.variant, row.dataset, protocol, str(row.split), str(row.seed), *estimates, row.run_id])
+    print_rows(columns, shown, right=["split", "seed", "ROC AUC", *heads.values()])
+
+
+def _telling(rows: list[RunRow]) -> list[str]:
+    """The honest rule, and Youden's for runs that have no honest one."""
+    from ..metrics.thresholds import HONEST
+
+    honest = [HONEST] if any(HONEST in row.rates for row in rows) else []
+    return honest if rows and all(HONEST in row.rates for row in rows) else [*honest, "youden"]
 
 
 @results.command("show")
@@ -89,27 +104,49 @@ def list_runs(folder: Results, as_json: bool = False) -> None:
 @results_option
 @json_option
 def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None:
-    """A run's manifest and figures; the beginning of its id is enough.
+    """A run's manifest and figures with 95 % intervals, of all test images and of parts of them.
+
+    The beginning of the run's id is enough.
 
     \b
     Example:
       adbench results show multikd-mias-patches-1f3a
     """
+    from dataclasses import asdict
+
     from ..home import Results
-    from ..store.queries import figures_of, find_run_id, manifest_of
-    from .running import rule_words
-    from .show import NONE, print_facts, print_json, print_rows
+    from ..store.queries import figures_of, find_run_id, manifest_of, part_figures_of
+    from .show import print_facts, print_json
 
     with _reading(Results.at(results_folder)) as db:
         found = find_run_id(db, run_id)
-        manifest, metrics = manifest_of(db, found), figures_of(db, found)
+        manifest, metrics, parts = manifest_of(db, found), figures_of(db, found), part_figures_of(db, found)
     if as_json:
-        print_json({**manifest, "metrics": [vars(metric) for metric in metrics]})
+        plain = [{"task": task, **asdict(figure)} for task, figure in parts]
+        print_json({**manifest, "metrics": [asdict(metric) for metric in metrics], "parts": plain})
         return
     print_facts({**manifest, "files": f"{len(manifest['files'])}, with their hashes in manifest.json"})
     click.echo()
-    rows = [[f.task, NONE if f.rule == "none" else rule_words(f.rule), f.name, f"{f.value:.6g}"] for f in metrics]
-    print_rows(["task", "rule", "figure", "value"], rows, right=["value"])
+    _print_figures(["task"], [([metric.task], metric) for metric in metrics])
+    if parts:
+        click.echo()
+        _print_figures(["part of the test images", "task"], [([figure.part, task], figure) for task, figure in parts])
+
+
+def _print_figures(columns: list[str], rows: Sequence[tuple[list[str], Figure | PartFigure]]) -> None:
+    from .running import rule_words
+    from .show import NONE, print_rows
+
+    shown: list[list[object]] = []
+    for first, figure in rows:
+        low, high, method = (
+            (f"{figure.interval.low:.6g}", f"{figure.interval.high:.6g}", figure.interval.method)
+            if figure.interval
+            else (NONE, NONE, "")
+        )
+        rule = NONE if figure.rule == "none" else rule_words(figure.rule)
+        shown.append([*first, rule, figure.name, f"{figure.value:.6g}", low, high, method])
+    print_rows([*columns, "rule", "figure", "value", "low", "high", "interval by"], shown, right=["value", "low", "high"])
 
 
 @results.command("sql")
@@ -117,7 +154,7 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
 @results_option
 @json_option
 def sql(query: str, results_folder: Path | None, as_json: bool) -> None:
-    """Ask the database anything; it is opened read-only. Tables: run, score, curve, metric, task.
+    """Ask the database anything; it is opened read-only. Tables: run, score, curve, metric, part_metric, task, audit, finding.
 
     \b
     Example:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import FrameType
 from typing import Any
 
@@ -13,15 +14,16 @@ import click
 from ..api import AdbenchError, StoreError
 from ..executors.local import Attempt, execute
 from ..home import Home, Results
-from ..metrics.evaluation import NO_RULE, Figure
-from ..metrics.thresholds import RULES, TRIVIAL
+from ..metrics.evaluation import NO_RULE, RANDOM, Figure
+from ..metrics.thresholds import FEWEST_HELD_OUT, RULES, TRIVIAL
 from ..plan import RunRequest
 from ..result import read_scores
 from ..retention import KeepWeights
 from ..runner import Conditions, Outcome
-from ..store.ingest import figures, ingest
+from ..store.figures import evaluation, figures
+from ..store.ingest import ingest
 from .progress import RunProgress
-from .show import figure, print_json, print_rows
+from .show import estimate, figure, print_json, print_rows
 
 
 def make_runs(
@@ -120,8 +122,12 @@ def _print(attempt: Attempt) -> None:
 def _print_outcome(outcome: Outcome) -> None:
     manifest = outcome.manifest
     found = figures(manifest, read_scores(outcome.folder))
-    columns = ["task", "threshold rule", "sens.", "spec.", "prec.", "F1", "ROC AUC", "PR AUC", "normal", "abnormal"]
-    print_rows(columns, _figure_rows(found), title=f"{manifest.variant} on {manifest.cell.dataset}", right=columns[2:])
+    learnt = f", trained on {manifest.cell.trained_on}" if manifest.cell.trained_on is not None else ""
+    title = f"{manifest.variant} on {manifest.cell.dataset}{learnt}"
+    areas = ["task", "normal", "abnormal", "ROC AUC", "PR AUC", "PR AUC\nof random scores"]
+    print_rows(areas, _area_rows(found), title=f"{title}: values [95 % interval]", right=areas[1:])
+    columns = ["task", "threshold rule", "sens.", "spec.", "prec.", "F1", "F1\nof random scores"]
+    print_rows(columns, _rule_rows(found, evaluation(manifest).rules), right=columns[2:])
     if manifest.unranked is not None:
         click.echo(f"stored and shown, never ranked ({manifest.unranked})")
     if outcome.already_done:
@@ -130,17 +136,41 @@ def _print_outcome(outcome: Outcome) -> None:
         click.echo(f"stored in {outcome.folder}")
 
 
-def _figure_rows(found: list[Figure]) -> Iterator[list[object]]:
-    """A row for each task and rule; what does not depend on the rule stands in the task's first row."""
-    at = {(f.task, f.rule, f.name): f.value for f in found}
+def _area_rows(found: list[Figure]) -> Iterator[list[object]]:
+    at = {(f.task, f.rule, f.name): f for f in found}
     for task in dict.fromkeys(f.task for f in found):
-        areas = [figure(at.get((task, NO_RULE, name))) for name in ("roc_auc", "pr_auc")]
-        counts = [str(int(at[task, NO_RULE, name])) for name in ("n_normal", "n_abnormal")]
-        first = [task, *areas, *counts]
-        for rule in dict.fromkeys(f.rule for f in found if f.task == task and f.rule != NO_RULE):
-            rates = [figure(at.get((task, rule, name))) for name in ("sensitivity", "specificity", "precision", "f1")]
-            yield [first[0], rule_words(rule), *rates, *first[1:]]
-            first = [""] * len(first)
+        counts = [str(int(at[task, NO_RULE, name].value)) for name in ("n_normal", "n_abnormal")]
+        areas = [with_interval(at.get((task, NO_RULE, name))) for name in ("roc_auc", "pr_auc", f"{RANDOM}pr_auc")]
+        yield [task, *counts, *areas]
+
+
+def _rule_rows(found: list[Figure], rules: Sequence[str]) -> Iterator[list[object]]:
+    """A row for each task and rule, the trivial one last."""
+    at = {(f.task, f.rule, f.name): f for f in found}
+    for task in dict.fromkeys(f.task for f in found):
+        first = task
+        for rule in dict.fromkeys([*rules, TRIVIAL]):
+            if (task, rule, "threshold") in at:
+                names = ("sensitivity", "specificity", "precision", "f1", f"{RANDOM}f1")
+                yield [first, rule_words(rule), *(with_interval(at.get((task, rule, name))) for name in names)]
+            else:
+                yield [first, rule_words(rule), why_refused(rule, at, task), "", "", "", ""]
+            first = ""
+
+
+def why_refused(rule: str, at: Mapping[tuple[str, str, str], Figure], task: str) -> str:
+    """Why a rule has no figures for a task."""
+    held_out = at.get((task, NO_RULE, "n_held_out"))
+    if (task, NO_RULE, "roc_auc") not in at:
+        return "refused: one class only"
+    return f"refused: {int(held_out.value) if held_out else 0} held-out normals, {FEWEST_HELD_OUT} are needed"
+
+
+def with_interval(found: Figure | None) -> str:
+    """A figure and its interval."""
+    if found is None:
+        return figure(None)
+    return estimate(found.value, found.interval.low, found.interval.high) if found.interval else figure(found.value)
 
 
 def rule_words(rule: str) -> str:
@@ -161,5 +191,5 @@ def _plain(attempt: Attempt) -> dict[str, Any]:
         "folder": str(outcome.folder),
         "unranked": outcome.manifest.unranked,
         "warnings": list(outcome.warnings),
-        "metrics": [vars(f) for f in figures(outcome.manifest, read_scores(outcome.folder))],
+        "metrics": [asdict(f) for f in figures(outcome.manifest, read_scores(outcome.folder))],
     }

@@ -58,6 +58,13 @@ def figure(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
+def estimate(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A figure and its 95 % interval: below it on a terminal, where columns are few, else behind it."""
+    if value is None or low is None or high is None:
+        return figure(value)
+    return f"{value:.3f}{chr(10) if Console().is_terminal else ' '}[{low:.3f}, {high:.3f}]"
+
+
 def _cell(value: object) -> str:
     if value is None:
         return NONE

@@ -24,11 +24,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ..api import ProtocolSpec, Sample
 from ..home import Home
+from ..metrics.groups import connected
 from .decoding import Progress
 from .listing import Listing
 from .traits import HASH_BITS, ORIENTATIONS, THUMBNAIL_SIDE, Traits, measure, oriented
@@ -96,13 +95,15 @@ def clustered(listing: Listing, home: Home, progress: Progress | None = None) ->
     return tuple(replace(sample, cluster=names.get(sample.id)) for sample in listing.samples)
 
 
-def samples_to_split(listing: Listing, home: Home, protocol: ProtocolSpec) -> tuple[Sample, ...]:
+def samples_to_split(
+    listing: Listing, home: Home, protocol: ProtocolSpec, progress: Progress | None = None
+) -> tuple[Sample, ...]:
     """What a protocol's split rule gets: the samples with their groups, and with their clusters if it needs them.
 
     Raises:
         DataError: if clusters are needed and a file can't be decoded.
     """
-    return clustered(listing, home) if protocol.needs_clusters else listing.samples
+    return clustered(listing, home, progress) if protocol.needs_clusters else listing.samples
 
 
 def near_pairs(first: Mapping[str, Traits], second: Mapping[str, Traits] | None = None) -> list[NearPair]:
@@ -119,17 +120,6 @@ def near_pairs(first: Mapping[str, Traits], second: Mapping[str, Traits] | None 
         if known is None or _strength(pair) > _strength(known):
             found[row, column] = pair
     return sorted(found.values(), key=lambda pair: (pair.first, pair.second))
-
-
-def connected(links: Iterable[tuple[str, str]]) -> list[Group]:
-    """What hangs together by links, directly or through others; sorted."""
-    pairs = list(links)
-    ids = sorted({sample_id for pair in pairs for sample_id in pair})
-    place = {sample_id: number for number, sample_id in enumerate(ids)}
-    ends = np.asarray([[place[one], place[other]] for one, other in pairs], dtype=np.int64).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(len(ids), len(ids)))
-    _, labels = connected_components(graph, directed=False)
-    return _grouped(zip(map(str, labels), ids, strict=True))
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> list[Group]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..api import AdbenchError, InterruptedRunError
 from ..data.listing import Listing
 from ..plan import RunRequest, plan
 from ..runner import Conditions, Outcome, run_one
+from ..training import Moment
+from ..transfer import transfer
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,28 @@ class Attempt:
 
 
 def execute(requests: Iterable[RunRequest], conditions: Conditions) -> Iterator[Attempt]:
-    """Make each run; one that fails does not stop the others, a stop by the user does."""
+    """Make each run; one that fails does not stop the others, a stop by the user does.
+
+    A request to test on another dataset as well gives two attempts.
+    """
     listings: dict[
         str, Listing
     ] = {}  # a large dataset takes seconds to list and compare, and every run of it is on the same files
+
+    def compared(done: int, total: int) -> None:
+        conditions.listen(Moment("compare", done, total))
+        if conditions.stop():
+            raise InterruptedRunError("stopped while images were compared; the same command goes on with those that are left")
+
     for request in requests:
         try:
-            yield Attempt(request, run_one(plan(request, conditions.home, listings), conditions))
+            base = plan(replace(request, eval_dataset=None), conditions.home, listings, compared)
+            yield Attempt(replace(request, eval_dataset=None), run_one(base, conditions))
+            if request.eval_dataset is not None:
+                settings = {name: value for name, value in (request.settings or {}).items() if name != "train_size"}
+                elsewhere = replace(request, dataset=request.eval_dataset, eval_dataset=None, settings=settings)
+                other = plan(elsewhere, conditions.home, listings, compared)
+                yield Attempt(request, transfer(base, other, conditions))
         except InterruptedRunError:
             raise
         except AdbenchError as error:

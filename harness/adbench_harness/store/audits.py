@@ -42,6 +42,11 @@ class AuditFile:
     sha256: str
 
 
+def audit_name(dataset: str, fingerprint: str) -> str:
+    """What the file of a dataset's audit is called."""
+    return f"{dataset}-{fingerprint}.json"
+
+
 def audit_files(folder: Path) -> tuple[dict[str, AuditFile], dict[str, str]]:
     """The audits in a folder by file name, and for each that can't be read, why."""
     found: dict[str, AuditFile] = {}
@@ -106,7 +111,7 @@ def _add(db: duckdb.DuckDBPyConnection, name: str, file: AuditFile) -> None:
     audit = _Audit.model_validate_json(file.content)
     if audit.format > FORMAT:
         raise ValueError("written by a newer adbench; upgrade: pip install --upgrade adbench-harness")
-    if name != f"{audit.dataset}-{audit.fingerprint}.json":
+    if name != audit_name(audit.dataset, audit.fingerprint):
         raise ValueError(f"holds the audit of {audit.dataset} {audit.fingerprint}; rename the file back")
     rows = [
         (audit.dataset, audit.fingerprint, f.kind, f.severity, f.title, f.detail, json.dumps(f.images), json.dumps(f.numbers))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-import numpy as np
 
 from ..api import StoreError
 from ..home import Results
-from ..metrics.evaluation import Figure, evaluate
-from ..metrics.thresholds import RULES
-from ..result import Manifest, Scores, check_files, read_curves, read_manifest, read_scores, run_folders
-from .audits import audit_files, known_audits, same, take_in
+from ..manifest import Manifest
+from ..result import check_files, read_curves, read_learnt, read_manifest, read_scores, run_folders
+from .audits import AuditFile, audit_files, audit_name, known_audits, same, take_in
 from .database import reading, writing
+from .figures import check_counts, evaluation, evaluation_of, figure_table, figures, part_figures, part_table, tasks
+from .leaks import links
 
 
 @dataclass
@@ -33,23 +33,27 @@ class Ingested:
 def ingest(results: Results, again: str | None = None) -> Ingested:
     """Take in every run folder that the database lacks, and ``again``, which was just rewritten; forget those that are gone.
 
-    Audits are compared by content: new and changed ones are taken in, those whose file is gone are forgotten.
+    Audits are compared by content: new and changed ones are taken in, those whose file is gone are forgotten. A run whose
+    protocol has other evaluation rules now, or whose dataset was audited anew, is evaluated again from its scores.
 
     A database with the schema of an older adbench gets the newest one, even if it lacks no run.
 
     Raises:
         StoreError: if the database can't be written.
     """
-    known, audits, current = _state(results.database)
+    state = _state(results.database)
     there = {folder.name for folder in run_folders(results.runs)}
-    stale = {run_id for run_id in known if run_id not in there or run_id == again}
     files, refused = audit_files(results.audits)
-    if current and not stale and there <= known and same(files, audits):
+    stale = {run.run_id for run in state.runs if run.run_id not in there or run.run_id == again or _outdated(run, files)}
+    known = {run.run_id for run in state.runs}
+    if state.current and not stale and there <= known and same(files, state.audits):
         return Ingested(refused=refused)
     with writing(results.database) as db:
+        if not state.current:  # it could not be read before it was brought up to date
+            stale = {run.run_id for run in _known(db) if run.run_id not in there or run.run_id == again or _outdated(run, files)}
         for run_id in sorted(stale):
             _forget(db, run_id)
-        done = _add_missing(db, results.runs)
+        done = _add_missing(db, results.runs, files)
         done.refused |= refused | take_in(db, files)
         return done
 
@@ -57,47 +61,64 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
 def rebuild(results: Results) -> Ingested:
     """Make the database anew from the run folders. Raises StoreError if it can't be written."""
     with writing(results.database, fresh=True) as db:
-        done = _add_missing(db, results.runs)
         files, refused = audit_files(results.audits)
+        done = _add_missing(db, results.runs, files)
         done.refused |= refused | take_in(db, files)
         return done
 
 
-def figures(manifest: Manifest, scores: Scores) -> list[Figure]:
-    """Every figure of a run under its protocol's evaluation rules."""
-    test = np.asarray([subset == "test" for subset in scores.subset])
-    rules = manifest.protocol["evaluation"]
-    assert isinstance(rules, Mapping)
-    thresholds = rules["thresholds"]
-    assert isinstance(thresholds, Sequence)
-    subtypes = [kind for kind, chosen in zip(scores.subtype, test, strict=True) if chosen]
-    return evaluate(scores.label[test], subtypes, scores.score[test], dict(tasks(manifest)), [str(rule) for rule in thresholds])
+@dataclass(frozen=True)
+class _Known:
+    """A run that the database holds."""
+
+    run_id: str
+    protocol: str
+    version: int
+    dataset: str
+    fingerprint: str
+    evaluation: str | None
+    manifest: str
 
 
-def tasks(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
-    """The dataset's named sets of abnormal subtypes."""
-    stated = manifest.dataset.get("tasks", {})
-    assert isinstance(stated, Mapping)
-    for task, subtypes in stated.items():
-        assert isinstance(subtypes, Sequence)
-        yield task, [str(subtype) for subtype in subtypes]
+@dataclass(frozen=True)
+class _State:
+    """What a database holds."""
+
+    runs: Sequence[_Known] = ()
+    audits: Mapping[str, str] = field(default_factory=dict)
+    current: bool = False
+    """Whether it can be read as it is."""
 
 
-def _state(database: Path) -> tuple[set[str], dict[str, str], bool]:
-    """The runs and audits a database holds, and whether it can be read as it is."""
+def _state(database: Path) -> _State:
     with suppress(StoreError, duckdb.Error), reading(database) as db:
-        return {str(row[0]) for row in db.execute("select run_id from run").fetchall()}, known_audits(db), True
-    return set(), {}, not database.exists()
+        return _State(_known(db), known_audits(db), current=True)
+    return _State(current=not database.exists())
 
 
-def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path) -> Ingested:
+def _known(db: duckdb.DuckDBPyConnection) -> list[_Known]:
+    columns = "run_id, protocol, protocol_version, dataset, fingerprint, evaluation, manifest->'$.protocol.evaluation'"
+    return [_Known(*row) for row in db.execute(f"select {columns} from run").fetchall()]
+
+
+def _outdated(run: _Known, files: Mapping[str, AuditFile]) -> bool:
+    """Whether the run's figures are of other rules, or of another audit, than there are now."""
+    try:
+        rules = evaluation_of(run.protocol, run.version, json.loads(run.manifest) if run.manifest else None)
+    except StoreError:
+        return True
+    audit = files.get(audit_name(run.dataset, run.fingerprint))
+    return run.evaluation != rules.key(audit.sha256 if audit is not None else None)
+
+
+def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path, files: Mapping[str, AuditFile]) -> Ingested:
     done = Ingested()
     present = {str(row[0]) for row in db.execute("select run_id from run").fetchall()}
     for folder in run_folders(runs):
         if folder.name in present:
             continue
         try:
-            _add(db, folder)
+            _add(db, folder, files)
         except (duckdb.FatalException, duckdb.IOException):
             raise  # the database itself, not the folder
         except StoreError as error:
@@ -110,30 +131,36 @@ def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path) -> Ingested:
 
 
 def _forget(db: duckdb.DuckDBPyConnection, run_id: str) -> None:
-    for table in ("run", "score", "curve", "metric", "task"):
+    for table in ("run", "score", "curve", "metric", "part_metric", "task"):
         db.execute(f"delete from {table} where run_id = ?", [run_id])
 
 
-def _add(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditFile]) -> None:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     if manifest.run_id != folder.name:
         raise StoreError(f"{folder} holds run {manifest.run_id}; rename the folder back")
-    scores = read_scores(folder)
-    found = figures(manifest, scores)
-    tables = {"incoming_scores": scores.table(), "incoming_curves": read_curves(folder)}
+    scores, learnt = read_scores(folder), read_learnt(folder)
+    check_counts(manifest, scores)
+    audit = files.get(audit_name(manifest.cell.dataset, str(manifest.dataset["fingerprint"])))
+    judged = evaluation(manifest)
+    key = judged.key(audit.sha256 if audit is not None else None)
+    parts = part_figures(manifest, scores, learnt, links(audit.content) if audit is not None else None)
+    tables = {
+        "incoming_score": scores.table(),
+        "incoming_curve": read_curves(folder),
+        "incoming_metric": figure_table(figures(manifest, scores)),
+        "incoming_part_metric": part_table(parts),
+    }
     db.begin()
     try:
-        db.execute(f"insert into run values ({', '.join('?' * 18)})", _run_row(manifest))
+        row = [*_run_row(manifest, judged.digest), key]
+        db.execute(f"insert into run values ({', '.join('?' * len(row))})", row)
         for name, table in tables.items():  # as tables, since SQL would take a path for a pattern
             db.register(name, table)
-        columns = "image, label, subtype, group_id, subset, score"
-        db.execute(f"insert into score select ?, {columns} from incoming_scores", [manifest.run_id])
-        db.execute("insert into curve select ?, phase, epoch, name, value from incoming_curves", [manifest.run_id])
-        db.executemany(
-            "insert into metric values (?, ?, ?, ?, ?, ?)",
-            [(manifest.run_id, f.task, f.rule, f.rule in RULES and RULES[f.rule].oracle, f.name, f.value) for f in found],
-        )
+            columns = ", ".join(table.column_names)
+            into = name.removeprefix("incoming_")
+            db.execute(f"insert into {into} (run_id, {columns}) select ?, {columns} from {name}", [manifest.run_id])
         named = [(manifest.run_id, task, subtype) for task, subtypes in tasks(manifest) for subtype in subtypes]
         if named:
             db.executemany("insert into task values (?, ?, ?)", named)
@@ -146,7 +173,7 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
             db.unregister(name)
 
 
-def _run_row(manifest: Manifest) -> list[object]:
+def _run_row(manifest: Manifest, evaluation_digest: str) -> list[object]:
     cell, protocol = manifest.cell, manifest.protocol
     return [
         manifest.run_id,
@@ -158,7 +185,7 @@ def _run_row(manifest: Manifest) -> list[object]:
         cell.protocol,
         protocol["version"],
         cell.fit_digest,
-        protocol["evaluation_digest"],
+        evaluation_digest,
         cell.split,
         cell.seed,
         manifest.created.removesuffix("Z"),

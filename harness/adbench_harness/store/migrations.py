@@ -60,7 +60,23 @@ def m003_audit(db: duckdb.DuckDBPyConnection) -> None:
         )""")
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial, m002_unranked, m003_audit)
+def m004_intervals(db: duckdb.DuckDBPyConnection) -> None:
+    """Intervals of figures, figures of parts of a test set, facts about images, and by which rules a run was evaluated.
+
+    Runs of before have no ``evaluation`` and are evaluated anew.
+    """
+    for column in ("low double", "high double", "method varchar"):
+        db.execute(f"alter table metric add column {column}")
+    db.execute("""
+        create table part_metric (
+            run_id varchar not null, part varchar not null, task varchar not null, rule varchar not null, oracle boolean not null,
+            name varchar not null, value double not null, low double, high double, method varchar
+        )""")
+    db.execute("alter table score add column attributes varchar")
+    db.execute("alter table run add column evaluation varchar")
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial, m002_unranked, m003_audit, m004_intervals)
 
 
 def applied(db: duckdb.DuckDBPyConnection) -> int:

@@ -10,6 +10,17 @@ import duckdb
 
 from ..api import UnknownNameError
 from ..metrics.evaluation import Figure
+from ..metrics.intervals import Interval
+from ..metrics.parts import PartFigure
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A stored figure with its interval."""
+
+    value: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -26,24 +37,27 @@ class RunRow:
     seed: int
     created: str
     device: str
-    roc_auc: float | None
-    rates: dict[str, tuple[float | None, float | None]]
+    roc_auc: Estimate | None
+    rates: dict[str, dict[str, Estimate]]
     """Sensitivity and specificity by threshold rule, task "all"."""
 
 
 def run_rows(db: duckdb.DuckDBPyConnection) -> list[RunRow]:
     """Every run, by dataset, protocol, model, split and seed."""
     found = db.execute("""
-        select run_id, variant, dataset, protocol, unranked, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device,
-               (select any_value(value) from metric m where m.run_id = run.run_id and task = 'all' and name = 'roc_auc')
+        select run_id, variant, dataset, protocol, unranked, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device
         from run order by dataset, protocol, unranked is not null, variant, split, seed, created""").fetchall()
-    rates: dict[str, dict[str, tuple[float | None, float | None]]] = {}
-    for run_id, rule, sensitivity, specificity in db.execute("""
-        select run_id, rule, max(value) filter (name = 'sensitivity'), max(value) filter (name = 'specificity')
-        from metric where task = 'all' and rule <> 'none' group by run_id, rule""").fetchall():
-        rates.setdefault(run_id, {})[rule] = (sensitivity, specificity)
+    areas: dict[str, Estimate] = {}
+    rates: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for run_id, rule, name, *estimate in db.execute("""
+        select run_id, rule, name, value, low, high from metric
+        where task = 'all' and (name = 'roc_auc' or name in ('sensitivity', 'specificity'))""").fetchall():
+        if name == "roc_auc":
+            areas[run_id] = Estimate(*estimate)
+        else:
+            rates.setdefault(run_id, {}).setdefault(rule, {})[name] = Estimate(*estimate)
     facts = [dict(zip(RunRow.__dataclass_fields__, row, strict=False)) for row in found]
-    return [RunRow(**row, rates=rates.get(row["run_id"], {})) for row in facts]
+    return [RunRow(**row, roc_auc=areas.get(row["run_id"]), rates=rates.get(row["run_id"], {})) for row in facts]
 
 
 def find_run_id(db: duckdb.DuckDBPyConnection, beginning: str) -> str:
@@ -74,7 +88,17 @@ def manifest_of(db: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, Any]:
 
 def figures_of(db: duckdb.DuckDBPyConnection, run_id: str) -> list[Figure]:
     """A run's figures, in the order they were computed."""
-    return [
-        Figure(*row)
-        for row in db.execute("select task, rule, name, value from metric where run_id = ? order by rowid", [run_id]).fetchall()
-    ]
+    columns = "task, rule, name, value, low, high, method"
+    rows = db.execute(f"select {columns} from metric where run_id = ? order by rowid", [run_id]).fetchall()
+    return [Figure(task, rule, name, value, _interval(*rest)) for task, rule, name, value, *rest in rows]
+
+
+def part_figures_of(db: duckdb.DuckDBPyConnection, run_id: str) -> list[tuple[str, PartFigure]]:
+    """Figures of the parts of a run's test set, each with its task, in the order they were computed."""
+    columns = "task, part, rule, name, value, low, high, method"
+    rows = db.execute(f"select {columns} from part_metric where run_id = ? order by rowid", [run_id]).fetchall()
+    return [(task, PartFigure(part, rule, name, value, _interval(*rest))) for task, part, rule, name, value, *rest in rows]
+
+
+def _interval(low: float | None, high: float | None, method: str | None) -> Interval | None:
+    return Interval(low, high, method or "") if low is not None and high is not None else None

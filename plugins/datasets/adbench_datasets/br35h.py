@@ -71,4 +71,5 @@ BR35H: Final = DatasetSpec(
     editions=(Edition("original", read_manifest, optional=OTHERS),),
     downloads=(Download("kaggle:ahmedhamada0/brain-tumor-detection"),),
     split_counts=(1200, 300, 1500),
+    independent_source="br35h",
 )

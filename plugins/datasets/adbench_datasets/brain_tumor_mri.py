@@ -65,4 +65,5 @@ BRAIN_TUMOR_MRI: Final = DatasetSpec(
     editions=(Edition("original", read_manifest),),
     downloads=(Download("kaggle:navoneel/brain-mri-images-for-brain-tumor-detection"),),
     split_counts=(80, 18, 155),
+    independent_source="br35h",
 )

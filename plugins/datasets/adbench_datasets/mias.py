@@ -73,4 +73,5 @@ MIAS: Final = DatasetSpec(
     editions=(Edition("original", mias_annotations.read_manifest),),
     downloads=(Download(mias_annotations.ARCHIVE_URL),),
     split_counts=(167, 40, 115),
+    independent_source="mias",
 )

@@ -136,4 +136,5 @@ MIAS_PATCHES: Final = DatasetSpec(
     storage="mias",
     # The study counts two abnormal patches fewer than Info.txt locates, and does not say which it left out.
     split_counts=(167, 40, 117),
+    independent_source="mias",
 )

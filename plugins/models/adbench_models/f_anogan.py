@@ -49,6 +49,9 @@ LOOSE_EPS: Final = 0.8
 PENALTY_WEIGHT: Final = 10.0
 CRITIC_STEPS: Final = 5
 """One generator step in every five critic steps, counted within the epoch."""
+GAN_EPOCHS: Final = 300
+ENCODER_EPOCHS: Final = 200
+"""Published lengths of the two stages; a budget is shared out in this ratio."""
 
 
 class FAnoGANOptions(Options):
@@ -56,8 +59,8 @@ class FAnoGANOptions(Options):
 
     lengths: ClassVar = frozenset({"gan_epochs", "encoder_epochs"})
 
-    gan_epochs: int = Field(300, ge=1, description="epochs of the first stage, where the protocol doesn't say")
-    encoder_epochs: int = Field(200, ge=1, description="epochs of the second stage, where the protocol doesn't say")
+    gan_epochs: int = Field(GAN_EPOCHS, ge=1, description="epochs of the first stage, where the protocol doesn't say")
+    encoder_epochs: int = Field(ENCODER_EPOCHS, ge=1, description="epochs of the second stage, where the protocol doesn't say")
     value_range: ValueRange = Field("symmetric", description="symmetric: images in [-1, 1] as tanh gives them; unit: [0, 1]")
     feature_weight: float = Field(1.0, ge=0, le=1000, description="weight of the feature term (kappa) in encoder loss and score")
     flip_at_test: bool = Field(False, description="mirror half of the test images too, as the public code does")
@@ -187,6 +190,7 @@ class FAnoGAN(TrainedDetector):
             epochs=self.options.gan_epochs,
             step=gan_step,
             description="a Wasserstein GAN with gradient penalty learns to make normal images from noise",
+            share=GAN_EPOCHS / (GAN_EPOCHS + ENCODER_EPOCHS),
         )
         self.generator.eval().requires_grad_(False)
         self.critic.eval().requires_grad_(False)
@@ -198,6 +202,7 @@ class FAnoGAN(TrainedDetector):
             epochs=self.options.encoder_epochs,
             step=lambda batch: self.step_encoder(self._training_images(batch), encoder_optimiser),
             description="the encoder learns which noise the generator needs to give an image back",
+            share=ENCODER_EPOCHS / (GAN_EPOCHS + ENCODER_EPOCHS),
         )
         self.encoder.eval()
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from adbench_harness.api import FitContext, FitRules, Images, Phase, Step, TrainedDetector
 from adbench_harness.checkpoint import CheckpointFile
 from adbench_harness.device import describe
-from adbench_harness.result import Cell, CurvePoint, Manifest, Scores, write_run
+from adbench_harness.manifest import Cell, Manifest
+from adbench_harness.result import CurvePoint, Scores, write_run
 from adbench_harness.training import Training
 
 CPU = torch.device("cpu")
@@ -92,8 +93,14 @@ class Noise:
 class Recorder(TrainedDetector):
     """Notes what each step was given; its two phases have weights, an optimiser with state, dropout and noise."""
 
-    def __init__(self, epochs: int = 3, drop_last: bool = False, bad_epoch: int | None = None) -> None:
-        self.epochs, self.drop_last, self.bad_epoch = epochs, drop_last, bad_epoch
+    def __init__(
+        self,
+        epochs: int = 3,
+        drop_last: bool = False,
+        bad_epoch: int | None = None,
+        shares: tuple[float, float] = (0.5, 0.5),
+    ) -> None:
+        self.epochs, self.drop_last, self.bad_epoch, self.shares = epochs, drop_last, bad_epoch, shares
         torch.manual_seed(0)
         self.first, self.second = torch.nn.Linear(64, 4), torch.nn.Linear(64, 4)
         self.steps: list[tuple[str, int, int, list[int]]] = []
@@ -119,7 +126,8 @@ class Recorder(TrainedDetector):
             optimiser.step()
             return {"loss": loss.detach()}
 
-        return Phase(name, {name: layer}, {name: optimiser}, self.epochs, step, self.drop_last)
+        share = self.shares[layer is self.second]
+        return Phase(name, {name: layer}, {name: optimiser}, self.epochs, step, self.drop_last, share=share)
 
     def score(self, images: Tensor) -> Tensor:
         scores: Tensor = self.second(images.flatten(1)).sum(dim=1)

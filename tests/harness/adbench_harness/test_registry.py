@@ -28,7 +28,7 @@ def one(name: str, api: int = 1) -> str:
 def test_built_ins_come_in_by_entry_points() -> None:
     assert {plugin.name for plugin in registry.names("model")} >= {"multikd", "pca"}
     assert {plugin.name for plugin in registry.names("dataset")} >= {"mias", "mias-patches", "phantom"}
-    assert [plugin.name for plugin in registry.names("protocol")] == ["esmaeili2023"]
+    assert [plugin.name for plugin in registry.names("protocol")] == ["adbench-v1", "esmaeili2023"]
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from adbench_harness import result
 from adbench_harness.api import StoreError
 from adbench_harness.home import Results
+from adbench_harness.manifest import Manifest
 from adbench_harness.result import (
     CurvePoint,
     Example,
     Examples,
-    Manifest,
     Scores,
     check_files,
     find_run,
@@ -49,11 +49,12 @@ def test_a_run_comes_back_as_it_was_written(results: Results, make_manifest: Mak
         "curves.parquet",
         "manifest.json",
         "scores.parquet",
+        "training.parquet",
         "weights.safetensors",
     ]
     manifest = read_manifest(folder)
     assert manifest == make_manifest().model_copy(update={"files": manifest.files})
-    assert set(manifest.files) == {"curves.parquet", "scores.parquet", "weights.safetensors"}
+    assert set(manifest.files) == {"curves.parquet", "scores.parquet", "training.parquet", "weights.safetensors"}
     found = read_scores(folder)
     assert (found.image, found.group, found.subset) == (scores.image, scores.group, scores.subset)
     np.testing.assert_array_equal(found.score, scores.score)
@@ -174,6 +175,7 @@ def test_everything_is_synced_before_the_manifest_is_written(
     assert {name for name, with_manifest in synced if not with_manifest} == {
         "scores.parquet",
         "curves.parquet",
+        "training.parquet",
         "weights.safetensors",
         "examples",
         "examples/00-input.png",
@@ -240,3 +242,16 @@ def test_manifests_of_another_time_or_kind_are_told(results: Results, make_run: 
     (folder / "manifest.json").write_text("{}")
     with pytest.raises(StoreError, match="not a manifest"):
         read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        ({}, None),
+        ({"train_size": "40"}, "learning curve: 40 training images"),
+        ({"epochs": "2"}, "off protocol: epochs=2"),
+        ({"train_size": "40", "epochs": "2"}, "learning curve: 40 training images; off protocol: epochs=2"),
+    ],
+)
+def test_why_a_run_is_not_ranked_is_said(make_manifest: MakeManifest, overrides: dict[str, str], reason: str | None) -> None:
+    assert make_manifest(protocol={"name": "p", "overrides": overrides}).unranked == reason

@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from adbench_harness.cli.options import KEEP_WEIGHTS
 from adbench_harness.home import Results
-from adbench_harness.result import Example, Examples, Manifest, Scores, find_run, write_run
+from adbench_harness.manifest import Manifest
+from adbench_harness.result import Example, Examples, Scores, find_run, write_run
 from adbench_harness.retention import KeepWeights, Removable, removable, remove, superseded, superseded_weights
 
 MakeManifest = Callable[..., Manifest]
@@ -143,7 +144,12 @@ def test_sizes_are_those_on_disk_and_removing_leaves_a_whole_run(results: Result
     assert (weights.kind, pictures.kind, pictures.run_id) == ("weights", "examples", "r0")
     assert remove(weights)
     assert remove(pictures)
-    assert sorted(path.name for path in folder.iterdir()) == ["curves.parquet", "manifest.json", "scores.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "curves.parquet",
+        "manifest.json",
+        "scores.parquet",
+        "training.parquet",
+    ]
     assert find_run(results.runs, "r0") is not None
     assert not remove(weights)  # by another process, meanwhile
     assert not remove(pictures)

@@ -34,7 +34,7 @@ from adbench_harness.result import read_manifest, read_scores
 from adbench_harness.retention import KeepWeights, Removable
 from adbench_harness.runner import Conditions, run_one
 from adbench_harness.scoring import score_images
-from adbench_harness.store.ingest import figures
+from adbench_harness.store.figures import figures
 
 TINY = RunRequest("tiny-autoencoder", "tiny-discs", "tiny-protocol", device="cpu")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -106,6 +107,81 @@ def test_a_protocol_may_set_the_length(make: Make, recorder: Any) -> None:
     assert done.epochs == {"first": 2, "second": 2}
 
 
+@pytest.mark.parametrize(
+    ("budget", "drop_last", "sizes", "epochs"),
+    [
+        (60, False, [4, 4, 2] * 3, 3),  # as many as whole epochs make
+        (50, False, [4, 4, 2] * 2 + [4, 4], 3),  # 25 a phase: the last epoch ends with the step that reaches them
+        (40, False, [4, 4, 2] * 2, 2),
+        (8, False, [4], 1),  # less than an epoch
+        (2, False, [4], 1),  # at least one step
+        (50, True, [4, 4] * 3 + [4], 4),  # the incomplete batch is not presented, and does not count
+    ],
+)
+def test_a_budget_ends_each_phase_at_its_share(
+    make: Make, recorder: Any, budget: int, drop_last: bool, sizes: list[int], epochs: int
+) -> None:
+    heard: list[Moment] = []
+    detector = recorder(epochs=7, drop_last=drop_last)
+    done = make(rules=RULES.model_copy(update={"images_presented": budget}), listen=heard.append)
+    done.run(detector)
+    assert [len(s[3]) for s in detector.steps] == sizes * 2
+    assert (done.presented, done.epochs) == (2 * sum(sizes), {"first": epochs, "second": epochs})
+    assert [(m.phase, m.done, m.total) for m in heard] == [
+        (name, e + 1, epochs) for name in ("first", "second") for e in range(epochs)
+    ]
+
+
+def test_a_budget_is_shared_out_as_phases_ask(make: Make, recorder: Any) -> None:
+    detector = recorder(shares=(0.6, 0.4))
+    make(rules=FitRules(batch_size=4, images_presented=100)).run(detector)
+    assert Counter(s[0] for s in detector.steps) == {"first": 18, "second": 12}  # 60 and 40 images of 10 an epoch
+
+
+def test_the_steps_of_a_budget_are_the_first_of_a_longer_training(make: Make, recorder: Any) -> None:
+    short, long = recorder(), recorder()
+    make(rules=FitRules(batch_size=4, images_presented=36)).run(short)
+    make(rules=FitRules(batch_size=4, epochs=3)).run(long)
+    assert [s for s in short.steps if s[0] == "first"] == [s for s in long.steps if s[0] == "first"][:5]
+
+
+def test_epochs_win_over_a_budget(make: Make, recorder: Any) -> None:
+    done = make(rules=FitRules(batch_size=4, epochs=2, images_presented=1000))
+    done.run(recorder(shares=(1.0, 1.0)))
+    assert done.epochs == {"first": 2, "second": 2}
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ((1.0, 1.0), "phase second asks for the share 1 of a training budget of 40 images, and the phases so far for 2"),
+        ((0.0, 1.0), "phase first asks for the share 0 of a training budget"),
+    ],
+)
+def test_shares_that_are_no_parts_of_a_budget_are_refused(
+    make: Make, recorder: Any, shares: tuple[float, float], message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        make(rules=FitRules(batch_size=4, images_presented=40)).run(recorder(shares=shares))
+    make().run(recorder(shares=shares))  # without a budget they mean nothing
+
+
+@pytest.mark.parametrize("stop_after", [4, 5, 7, 8, 12])
+def test_a_budget_s_training_goes_on_from_a_checkpoint_in_the_cut_epoch(make: Make, recorder: Any, stop_after: int) -> None:
+    rules = FitRules(batch_size=4, images_presented=50)  # 8 steps a phase, 2 of them in the last epoch
+    whole, stopped, resumed = recorder(), recorder(), recorder()
+    done = make(rules=rules)
+    done.run(whole)
+    done.checkpoint.remove()
+    with pytest.raises(InterruptedRunError, match=r"epoch \d of 3, step \d of [23]"):
+        make(rules=rules, stop=lambda: len(stopped.steps) >= stop_after).run(stopped)
+    again = make(rules=rules)
+    again.run(resumed)
+    assert stopped.steps + resumed.steps == whole.steps
+    assert (again.presented, again.curves) == (done.presented, done.curves)
+    assert torch.equal(resumed.state()["weight"], whole.state()["weight"])
+
+
 def test_the_seed_decides_everything_and_the_world_outside_nothing(make: Make, recorder: Any) -> None:
     states = []
     for seed, outside in ((1, 10), (1, 20), (2, 10)):
@@ -195,6 +271,9 @@ def test_a_detector_that_fits_itself_logs_shows_progress_and_can_be_stopped(make
     assert torch.equal(detector.drawn, again.drawn)
     with pytest.raises(InterruptedRunError, match="stopped during fit"):
         make(stop=lambda: True).run(Mean())
+    budgeted = make(rules=FitRules(batch_size=4, images_presented=1000))
+    budgeted.run(Mean())
+    assert budgeted.presented == 10  # one pass, whatever the budget
 
 
 @pytest.mark.gpu
@@ -267,10 +346,11 @@ def test_an_epoch_reads_nothing_back_from_the_gpu(make: Make, monkeypatch: pytes
         return real_finite(phase, epoch, losses)
 
     monkeypatch.setattr(run, "_finite", finite)
-    batches = list(run._batches(phase, 0))
-    monkeypatch.setattr(run, "_batches", lambda *_: iter(batches))
+    length = run._length(phase)
+    batches = run._batches(phase, 0, length.steps)
+    monkeypatch.setattr(run, "_batches", lambda *_: batches)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        run._run_epoch(phase, 0, 1, None)
+        run._run_epoch(phase, 0, length, None)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -12,7 +12,8 @@ import pytest
 from pydantic import JsonValue
 
 from adbench_harness.home import Results
-from adbench_harness.result import Cell, CurvePoint, Manifest, Scores, write_run
+from adbench_harness.manifest import Cell, Manifest
+from adbench_harness.result import CurvePoint, Scores, write_run
 from adbench_harness.store.ingest import ingest
 from adbench_leaderboard.build import build
 
@@ -45,6 +46,8 @@ def make_run(results: Results) -> MakeRun:
         fingerprint: str = "d" * 16,
         partial: str | None = None,
         subtypes: Sequence[str] = ("bleed", "bleed", "tumour"),
+        thresholds: Sequence[str] = ("best-f1", "youden"),
+        counts: Mapping[str, int] | None = None,
         curves: Sequence[CurvePoint] = (CurvePoint("fit", 0, "loss", 2.0), CurvePoint("fit", 1, "loss", 0.5)),
     ) -> str:
         manifest = Manifest(
@@ -61,8 +64,8 @@ def make_run(results: Results) -> MakeRun:
             variant=variant or model,
             command=f"adbench run --model {model} --dataset {dataset} --split {split} --seed {seed}",
             created=created,
-            protocol=_protocol(fit_digest, dict(overrides or {})),
-            dataset={**_dataset(dataset, fingerprint, sorted(set(subtypes))), "partial": partial},
+            protocol=_protocol(fit_digest, dict(overrides or {}), thresholds),
+            dataset={**_dataset(dataset, fingerprint, sorted(set(subtypes)), counts), "partial": partial},
             model={"title": title, "url": url, "parameters": 12345, "given": {"teacher": {"kind": "random", "sha256": "abc"}}},
             plugins={"model": {"name": model, "distribution": "adbench-harness", "version": "0.1.0", "revision": "1"}},
             compute={"device": "cpu", "device_name": "x86_64", "threads": 2},
@@ -77,13 +80,13 @@ def make_run(results: Results) -> MakeRun:
     return make
 
 
-def _protocol(fit_digest: str, overrides: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _protocol(fit_digest: str, overrides: dict[str, JsonValue], thresholds: Sequence[str]) -> dict[str, JsonValue]:
     return {
         "name": "study",
         "version": 1,
         "title": "A study",
         "fit": {"image_size": 128},
-        "evaluation": {"thresholds": ["best-f1", "youden"]},
+        "evaluation": {"thresholds": list(thresholds)},
         "split_rule": "by hash",
         "fit_digest": fit_digest,
         "evaluation_digest": "e" * 16,
@@ -91,12 +94,12 @@ def _protocol(fit_digest: str, overrides: dict[str, JsonValue]) -> dict[str, Jso
     }
 
 
-def _dataset(name: str, fingerprint: str, kinds: Sequence[str]) -> dict[str, JsonValue]:
+def _dataset(name: str, fingerprint: str, kinds: Sequence[str], counts: Mapping[str, int] | None) -> dict[str, JsonValue]:
     return {
         "title": f"The {name} images",
         "licence": "CC0",
         "fingerprint": fingerprint,
-        "counts": {"train_normal": 8, "test_normal": 4, "test_abnormal": 3},
+        "counts": {**(counts or {"train_normal": 8, "test_normal": 4, "test_abnormal": 3})},
         "subtypes": {"normal": 12, **dict.fromkeys(kinds, 1)},
         "tasks": {kind: [kind] for kind in kinds},
     }

@@ -35,7 +35,7 @@ def audit(
         DataError: naming files that are missing or corrupt, or saying why the split can't be made.
         OptionError: if the protocol has no such split.
     """
-    samples = samples_to_split(listing, home, protocol)
+    samples = samples_to_split(listing, home, protocol, progress)
     with blamed("protocol", protocol.name, "to split"):
         subsets = make_split(protocol, listing.spec.name, samples, split)
     traits = measure(listing, home, progress)

@@ -32,6 +32,11 @@ def overlap(
     return found, _finding(own.spec.name, found, ours) if ours else None
 
 
+def in_both(samples: Sequence[Sample], traits: Mapping[str, Traits], others: Mapping[str, Traits]) -> dict[str, str]:
+    """Which of the samples the other side has as well, and how: one of ``KINDS``; ``traits`` are of these samples alone."""
+    return _kinds(samples, traits, others, {first for first, _ in _near(traits, others)})
+
+
 def _near(own: Mapping[str, Traits], other: Mapping[str, Traits]) -> set[tuple[str, str]]:
     """Digests of pixels that are near duplicates, ours and theirs; each distinct picture is compared once."""
     ours, theirs = ({traits.pixels: traits for traits in side.values()} for side in (own, other))

@@ -24,7 +24,7 @@ def typed(tmp_path: Path) -> Any:
 
 
 def test_the_phantom_is_audited_and_the_audit_is_kept(typed: Any, tmp_path: Path) -> None:
-    done = typed("phantom")
+    done = typed("phantom", "--protocol", "esmaeili2023")
     assert done.exit_code == 0, done.output
     assert "groups (patients) on both sides of esmaeili2023's split 0" in done.output
     assert "A trivial feature alone, normal against abnormal" in done.output
@@ -40,6 +40,13 @@ def test_json_is_all_that_is_printed_and_what_is_kept(typed: Any, tmp_path: Path
     assert done.exit_code == 0, done.output
     (file,) = (tmp_path / "results" / "audits").iterdir()
     assert json.loads(done.stdout) == json.loads(file.read_text())
+
+
+def test_the_default_protocol_keeps_patients_together(typed: Any) -> None:
+    done = typed("phantom")
+    assert done.exit_code == 0, done.output
+    assert "adbench-v1 0" in done.output
+    assert "both sides" not in done.output
 
 
 def test_a_dataset_is_not_held_against_itself(typed: Any) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,10 @@ def test_a_newcomer_s_first_run_and_what_can_be_asked_about_it(tiny: Path, adben
     assert answer == [{"n": 40}]
     rows = json.loads(done(adbench("results", "list", "--json")))
     assert len(rows) == 1
-    assert rows[0]["rates"]["all-positive"] == [1.0, 0.0]
+    assert {name: rate["value"] for name, rate in rows[0]["rates"]["all-positive"].items()} == {
+        "sensitivity": 1.0,
+        "specificity": 0.0,
+    }
     shown = json.loads(done(adbench("results", "show", rows[0]["run_id"][:20], "--json")))
     assert shown["cell"]["model"] == "tiny-autoencoder"
     assert {metric["name"] for metric in shown["metrics"]} >= {
@@ -114,10 +118,14 @@ def test_of_several_runs_one_that_fails_is_said_and_the_others_go_on(tiny: Path,
     [
         (["run", "-m", "multikdd", "-d", "phantom"], 2, "no model is called 'multikdd'; did you mean multikd?"),
         (["run", "-m", "pca", "-d", "phantm"], 2, "no dataset is called 'phantm'; did you mean phantom?"),
-        (["run", "-m", "pca", "-d", "phantom", "--protocol", "x"], 2, "no protocol is called 'x'; there is: esmaeili2023"),
+        (
+            ["run", "-m", "pca", "-d", "phantom", "--protocol", "x"],
+            2,
+            "no protocol is called 'x'; there is: adbench-v1, esmaeili2023",
+        ),
         (["run", "-m", "pca", "-d", "phantom", "--seed", "one"], 2, "'one' is not an integer; use 0, 0,2, 0..4 or all"),
         (["run", "-m", "pca", "-d", "phantom", "--seed", "-1"], 2, "names no number from 0 on"),
-        (["run", "-m", "pca", "-d", "phantom", "--split", "4"], 2, "protocol esmaeili2023 has no split 4; it has 0"),
+        (["run", "-m", "pca", "-d", "phantom", "--split", "5"], 2, "protocol adbench-v1 has no split 5; it has 0..4"),
         (["run", "-m", "pca", "-d", "phantom", "--device", "gpu"], 2, "'gpu' is no device; use auto, cpu, cuda, cuda:N or mps"),
         (["run", "-m", "pca", "-d", "phantom", "--set", "grit=9"], 2, "no option is called 'grit'; did you mean grid"),
         (["run", "-m", "pca", "-d", "phantom", "--set", "grid=many"], 2, "option grid=many: input should be a valid integer"),
@@ -128,6 +136,13 @@ def test_of_several_runs_one_that_fails_is_said_and_the_others_go_on(tiny: Path,
         ),
         (["run", "-m", "pca", "-d", "phantom", "--set", "epochs=0"], 2, "protocol field epochs=0"),
         (["run", "-m", "pca", "-d", "phantom", "--set", "grid"], 2, "'grid' is not NAME=VALUE"),
+        (["run", "-m", "pca", "-d", "phantom", "--train-size", "0"], 2, "protocol field train_size=0: input should be greater"),
+        (["run", "-m", "pca", "-d", "phantom", "--train-size", "999"], 2, "train_size=999: phantom has 152 training images"),
+        (
+            ["run", "-m", "ganomaly", "-d", "phantom", "--set", "adversarial_epochs=2"],
+            2,
+            "so adversarial_epochs would do nothing",
+        ),
         (["run", "-m", "pca", "-d", "mias-patches"], 1, "type: adbench datasets import mias PATH"),
         (["run", "-m", "pca", "-d", "phantom", "--results", "/proc/no"], 1, "cannot make the results folder /proc/no"),
         (["run", "-m", "pca", "-d", "phantom", "--home", "/proc/no"], 1, "choose another with --home or ADBENCH_HOME"),
@@ -173,7 +188,7 @@ def test_a_query_that_is_wrong_or_would_write_is_refused(tiny: Path, adbench: Ad
 def test_what_is_installed_is_listed(tiny: Path, adbench: Adbench) -> None:
     for noun, names in (
         ("models", {"f-anogan", "ganomaly", "multikd", "pca", "tiny-autoencoder"}),
-        ("protocols", {"esmaeili2023", "tiny-protocol"}),
+        ("protocols", {"adbench-v1", "esmaeili2023", "tiny-protocol"}),
     ):
         rows = json.loads(done(adbench(noun, "list", "--json")))
         assert {row["name"] for row in rows} == names
@@ -211,6 +226,18 @@ def test_a_split_is_exported_file_by_file(adbench: Adbench, tmp_path: Path) -> N
     assert not any(row["subset"] == "train" and row["label"] == "1" for row in rows)
     folder = Path(done(adbench("datasets", "path", "phantom")).strip())
     assert hashlib.sha256((folder / rows[0]["path"]).read_bytes()).hexdigest() == rows[0]["sha256"]
-    done(adbench("datasets", "split", "phantom", "--out", "split.tsv"))
+    done(adbench("datasets", "split", "phantom", "--protocol", "esmaeili2023", "--out", "split.tsv"))
     assert (tmp_path / "split.tsv").read_text() == text
-    assert len(json.loads(done(adbench("datasets", "split", "phantom", "--json")))) == 360
+    default = json.loads(done(adbench("datasets", "split", "phantom", "--split", "4", "--json")))
+    assert Counter(row["subset"] for row in default) == {"train": 152, "held_out": 40, "test": 168}
+
+
+def test_a_learning_curve_is_stored_and_tagged(tiny: Path, adbench: Adbench) -> None:
+    made = [
+        json.loads(done(adbench("run", *TINY, "--set", "epochs=1", "--json", *more)))[0] for more in ([], ["--train-size", "16"])
+    ]
+    assert made[0]["run_id"] != made[1]["run_id"]
+    assert [run["unranked"] for run in made] == [
+        "off protocol: epochs=1",
+        "learning curve: 16 training images; off protocol: epochs=1",
+    ]

@@ -95,7 +95,7 @@ def test_pictures_are_made_shown_in_the_manifest_and_pruned(drawing: None, adben
     pictures = Path(run["folder"]) / "examples"
     assert len(list(pictures.glob("*.png"))) == 3 * 16
     shown = done(adbench("results", "show", run["run_id"]))
-    assert "52, with their hashes in manifest.json" in shown
+    assert "53, with their hashes in manifest.json" in shown
     assert "nothing to remove" not in done(adbench("results", "prune"))  # its lock
     assert pictures.is_dir()
     size = sum(path.stat().st_size for path in pictures.iterdir())
@@ -111,7 +111,12 @@ def test_a_detector_that_fails_to_draw_is_warned_of(drawing: None, adbench: Adbe
     assert (
         f"adbench: warning: {folder.name} is stored without example pictures: the detector's anomaly map must be" in result.stderr
     )
-    assert sorted(path.name for path in folder.iterdir()) == ["curves.parquet", "manifest.json", "scores.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "curves.parquet",
+        "manifest.json",
+        "scores.parquet",
+        "training.parquet",
+    ]
 
 
 def test_what_cannot_be_removed_is_said_and_the_rest_goes(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:

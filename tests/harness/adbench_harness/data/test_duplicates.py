@@ -13,7 +13,7 @@ from PIL import Image
 from adbench_harness import registry
 from adbench_harness.api import Box, Sample
 from adbench_harness.data import duplicates as module
-from adbench_harness.data.duplicates import Duplicates, clustered, connected, duplicates, near_pairs, samples_to_split
+from adbench_harness.data.duplicates import Duplicates, clustered, duplicates, near_pairs, samples_to_split
 from adbench_harness.data.traits import ORIENTATIONS, measure
 from adbench_harness.home import Home
 
@@ -142,15 +142,6 @@ def test_however_the_search_is_cut_into_blocks_it_finds_the_same(
     assert [(pair.first, pair.second) for pair in between] == [(f"{seed:02}.png", f"{seed:02}.jpg") for seed in range(11)]
 
 
-def test_nothing_is_near_in_nothing() -> None:
-    assert near_pairs({}) == []
-    assert connected([]) == []
-
-
-def test_links_join_through_others() -> None:
-    assert connected([("d", "c"), ("a", "b"), ("b", "d"), ("x", "y")]) == [("a", "b", "c", "d"), ("x", "y")]
-
-
 def test_a_pair_that_matches_in_two_orientations_is_reported_once_in_the_better(
     root: Path, home: Home, make_listing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,3 +160,7 @@ def test_a_split_rule_gets_clusters_only_if_its_protocol_asks(root: Path, home: 
     assert [sample.cluster for sample in samples_to_split(listing, home, protocol)] == [None, None]
     asking = replace(protocol, needs_clusters=True)
     assert [sample.cluster for sample in samples_to_split(listing, home, asking)] == ["a.png", "a.png"]
+
+
+def test_nothing_is_near_in_nothing() -> None:
+    assert near_pairs({}) == []

@@ -14,7 +14,7 @@ from adbench_harness.home import Results
 from adbench_harness.store import database, migrations
 from adbench_harness.store.database import reading, writing
 from adbench_harness.store.ingest import ingest, rebuild
-from adbench_harness.store.queries import figures_of, find_run_id, manifest_of, run_rows
+from adbench_harness.store.queries import Estimate, figures_of, find_run_id, manifest_of, run_rows
 
 
 def ask(results: Results, query: str) -> list[tuple[Any, ...]]:
@@ -239,11 +239,21 @@ def test_an_older_database_gets_the_newest_schema_even_if_it_lacks_no_run(result
         db.execute("alter table run add column on_protocol boolean default true")
         db.execute("drop table finding")
         db.execute("drop table audit")
+        db.execute("drop table part_metric")
+        for table, column in (
+            ("metric", "low"),
+            ("metric", "high"),
+            ("metric", "method"),
+            ("score", "attributes"),
+            ("run", "evaluation"),
+        ):
+            db.execute(f"alter table {table} drop column {column}")
         db.execute("delete from migration where number >= 2")
     with pytest.raises(StoreError, match="of an older adbench and waits to be brought up to date"), reading(results.database):
         pass
-    assert ingest(results).added == []
+    assert ingest(results).added == ["r1"]  # evaluated anew: it had no intervals
     assert ask(results, "select run_id, unranked from run") == [("r1", None)]
+    assert ask(results, "select count(*) from metric where name = 'roc_auc' and low is not null") == [(2,)]
 
 
 def test_a_migration_that_fails_leaves_nothing_and_a_newer_schema_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,5 +286,6 @@ def test_queries_find_a_run_by_the_beginning_of_its_id(results: Results, make_ru
         assert {figure.rule for figure in figures_of(db, "pca-1a")} == {"none", "youden", "all-positive"}
         rows = run_rows(db)
     assert [row.run_id for row in rows] == ["pca-1a", "pca-1b"]
-    assert rows[0].rates["all-positive"] == (1.0, 0.0)
-    assert rows[0].roc_auc == 0.75
+    assert rows[0].rates["all-positive"] == {"sensitivity": Estimate(1.0, 1.0, 1.0), "specificity": Estimate(0.0, 0.0, 0.0)}
+    assert rows[0].roc_auc is not None
+    assert rows[0].roc_auc.value == 0.75

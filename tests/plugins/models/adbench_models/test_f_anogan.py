@@ -106,6 +106,13 @@ def test_optimisers_and_dropout_are_as_published(make_context: MakeContext, phas
     assert dropouts == [0.25] * 8
 
 
+def test_a_budget_is_shared_out_as_the_published_epochs_are(make_context: MakeContext, phases: Phases) -> None:
+    options: dict[str, Any]
+    for options in ({}, {"gan_epochs": 10, "encoder_epochs": 1000}):
+        made = detector(make_context(), **options)
+        assert [(phase.name, phase.share) for phase in phases(made, pictures())] == [("gan", 0.6), ("encoder", 0.4)]
+
+
 def test_both_stages_see_mirrored_images_and_noise_is_normal(
     make_context: MakeContext, phases: Phases, make_step: MakeStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

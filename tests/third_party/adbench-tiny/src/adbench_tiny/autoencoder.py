@@ -50,7 +50,7 @@ class TinyAutoencoder(TrainedDetector):
             optimiser.step()
             return {"mse": loss.detach()}
 
-        return Phase(name, modules, {"adam": optimiser}, epochs=4, step=step, drop_last=name == "both")
+        return Phase(name, modules, {"adam": optimiser}, epochs=4, step=step, drop_last=name == "both", share=0.5)
 
     def score(self, images: Tensor) -> Tensor:
         """Mean squared error, shape (B,)."""

@@ -1,0 +1,73 @@
+"""What a run says of itself: what it is a measurement of, and everything about how it was made."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+FORMAT: Final = 1
+
+
+class Cell(BaseModel):
+    """What a run is a measurement of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    options: dict[str, JsonValue]
+    dataset: str
+    protocol: str
+    fit_digest: str
+    split: int
+    seed: int
+    trained_on: str | None = None
+    """The dataset that the detector learnt from, if it is another than the one it is tested on."""
+
+
+class Manifest(BaseModel):
+    """Everything about a run but its scores and curves."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    run_id: str
+    cell: Cell
+    variant: str
+    """The model's name with the options that differ from its defaults."""
+    command: str
+    created: str
+    """UTC, ISO 8601."""
+    protocol: dict[str, JsonValue]
+    """Name, version, title, fit rules, evaluation rules, digests, overrides."""
+    dataset: dict[str, JsonValue]
+    """Data card: title, modality, organ, licence, citation, counts, tasks, fingerprint, edition or how a partial copy differs."""
+    model: dict[str, JsonValue]
+    """Title, family, paper, phases in words, number of learnt values, what it was given from outside, whether transductive."""
+    plugins: dict[str, JsonValue]
+    compute: dict[str, JsonValue]
+    environment: dict[str, str]
+    timings: dict[str, float]
+    """Seconds a stage."""
+    training: dict[str, JsonValue]
+    """Images, steps, images presented, epochs a phase, times resumed."""
+    files: dict[str, str]
+    """SHA-256 of the other files of the folder, by path with forward slashes."""
+
+    @property
+    def unranked(self) -> str | None:
+        """Why the run is shown but compared with nothing; None if it may be ranked."""
+        reasons = []
+        overrides = self.protocol.get("overrides")
+        changed = dict(overrides) if isinstance(overrides, dict) else {}
+        if size := changed.pop("train_size", None):
+            reasons.append(f"learning curve: {size} training images")
+        if changed:
+            reasons.append(f"off protocol: {', '.join(f'{name}={value}' for name, value in changed.items())}")
+        if self.cell.trained_on is not None:
+            reasons.append(f"transfer: trained on {self.cell.trained_on}, {self.dataset.get('transfer', 'tested elsewhere')}")
+        if partial := self.dataset.get("partial"):
+            reasons.append(f"partial copy of the dataset: {partial}")
+        if transductive := self.model.get("transductive"):
+            reasons.append(f"transductive: {transductive}")
+        return "; ".join(reasons) or None

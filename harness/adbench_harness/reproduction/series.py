@@ -1,0 +1,168 @@
+"""Stored runs under the study's protocol, those of one kind together, and what sets each kind apart from the study's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..api import ProtocolSpec
+from ..manifest import Manifest
+from ..protocol import resolve
+from ..published import Study
+
+if TYPE_CHECKING:
+    import duckdb
+
+PROTOCOL: Final = "esmaeili2023"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What must be known before a gap is read."""
+
+    word: str
+    """A few words, for a table."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure of one run, with its interval over test images if it has one."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run of the protocol as the database has it."""
+
+    run_id: str
+    options: str
+    fingerprint: str
+    manifest: Manifest
+    figures: Mapping[tuple[str, str, str], Measured]
+    """By task, rule and name."""
+
+    @property
+    def of(self) -> tuple[str, str, str, str, str]:
+        """Runs that agree in this differ by their seed alone."""
+        cell = self.manifest.cell
+        return cell.dataset, cell.model, self.options, self.fingerprint, cell.fit_digest
+
+
+@dataclass(frozen=True)
+class Series:
+    """Runs that differ by their seed, the newest of each seed."""
+
+    runs: tuple[StoredRun, ...]
+    barred: tuple[Mark, ...]
+    """Why they can't be compared with the study; empty if they can."""
+    marks: tuple[Mark, ...]
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of one of them; all agree in what is asked of it here."""
+        return self.runs[0].manifest
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Sorted."""
+        return tuple(run.manifest.cell.seed for run in self.runs)
+
+    @property
+    def as_published(self) -> bool:
+        """Whether they are what the study did, as far as it says: every option at its default, the images all there."""
+        return not self.barred and self.manifest.variant == self.manifest.cell.model
+
+    def measured(self, task: str, name: str, rule: str) -> list[Measured]:
+        """A figure of every run that has it."""
+        found = [run.figures.get((task, rule, name)) for run in self.runs]
+        return [figure for figure in found if figure is not None]
+
+
+def stored_runs(db: duckdb.DuckDBPyConnection) -> list[StoredRun]:
+    """Every run under the study's protocol, the newest last."""
+    figures: dict[str, dict[tuple[str, str, str], Measured]] = defaultdict(dict)
+    for run_id, task, rule, name, value, low, high in db.execute(
+        "select run_id, task, rule, name, value, low, high from metric join run using (run_id) where protocol = ?", [PROTOCOL]
+    ).fetchall():
+        figures[run_id][task, rule, name] = Measured(value, low, high)
+    found = db.execute(
+        "select run_id, options, fingerprint, manifest from run where protocol = ? order by created, run_id", [PROTOCOL]
+    ).fetchall()
+    return [
+        StoredRun(run_id, options, fingerprint, Manifest.model_validate_json(manifest), figures[run_id])
+        for run_id, options, fingerprint, manifest in found
+    ]
+
+
+def series_of(runs: Iterable[StoredRun], protocol: ProtocolSpec, study: Study) -> list[Series]:
+    """Runs that differ by their seed together; of several of one seed the newest counts, so ``runs`` are the newest last."""
+    together: dict[tuple[str, ...], dict[int, StoredRun]] = defaultdict(dict)
+    for run in runs:
+        together[run.of][run.manifest.cell.seed] = run
+    copies: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        copies[run.manifest.cell.dataset].add(run.fingerprint)
+    digest = resolve(protocol, {}).fit_digest
+    found = []
+    for by_seed in together.values():
+        chosen = tuple(by_seed[seed] for seed in sorted(by_seed))
+        several = len(copies[chosen[0].manifest.cell.dataset]) > 1
+        found.append(Series(chosen, tuple(_bars(chosen[0], digest)), tuple(_marks(chosen, study, several))))
+    return sorted(found, key=lambda one: (len(one.barred), one.manifest.variant != one.manifest.cell.model, one.manifest.variant))
+
+
+def _bars(run: StoredRun, digest: str) -> Iterator[Mark]:
+    """Why a run can't be compared with the study."""
+    manifest = run.manifest
+    overrides = manifest.protocol.get("overrides")
+    if isinstance(overrides, Mapping) and overrides:
+        yield Mark("off protocol", f"off protocol: {', '.join(f'{name}={value}' for name, value in overrides.items())}")
+    elif manifest.cell.fit_digest != digest:
+        yield Mark("other rules", f"made under other rules than {PROTOCOL} has now (fit digest {manifest.cell.fit_digest})")
+    if partial := manifest.dataset.get("partial"):
+        yield Mark("partial copy", f"partial copy of {manifest.cell.dataset}: {partial}")
+
+
+def _marks(runs: Sequence[StoredRun], study: Study, several_copies: bool) -> Iterator[Mark]:
+    """What sets runs apart from the study's although they can be compared."""
+    manifest, model = runs[0].manifest, runs[0].manifest.cell.model
+    if transductive := manifest.model.get("transductive"):
+        public = f"; {study.testing[model]}" if model in study.testing else ""
+        yield Mark(
+            "transductive", f"{manifest.variant}: {transductive}, so a score depends on other test images; never ranked{public}"
+        )
+    strange = list(_strange_gifts(manifest, study))
+    yield from strange
+    if manifest.variant != model and not transductive and not strange:
+        yield Mark("other options", f"{manifest.variant}: not the defaults of the public code")
+    if several_copies:
+        yield Mark(f"data {runs[0].fingerprint[:6]}", f"{manifest.cell.dataset} with the fingerprint {runs[0].fingerprint}")
+    revisions = {str(_revision(run.manifest)) for run in runs}
+    if len(revisions) > 1:
+        yield Mark(
+            "several revisions", f"{manifest.variant} on {manifest.cell.dataset}: seeds of {len(revisions)} revisions of its code"
+        )
+
+
+def _revision(manifest: Manifest) -> object:
+    """Which revision of the model's code made a run."""
+    plugin = manifest.plugins.get("model")
+    return plugin.get("revision") if isinstance(plugin, Mapping) else None
+
+
+def _strange_gifts(manifest: Manifest, study: Study) -> Iterator[Mark]:
+    """What a model was given from outside, if the study's was given something else."""
+    given = manifest.model.get("given")
+    for name, facts in given.items() if isinstance(given, Mapping) else ():
+        if isinstance(facts, Mapping) and facts.get("as_in_the_study") is False:
+            theirs = study.given.get(manifest.cell.model, {}).get(name, "another")
+            what = ", ".join(str(facts[key]) for key in ("kind", "input") if facts.get(key))
+            yield Mark(
+                f"other {name}", f"{manifest.variant}: {name} {what}; the study's is {theirs}, so the gap may be the {name}'s"
+            )

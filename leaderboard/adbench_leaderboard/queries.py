@@ -14,7 +14,7 @@ from typing import Any, Final
 import duckdb
 
 from adbench_harness.api import StoreError
-from adbench_harness.store.figures import evaluation_of
+from adbench_harness.store.figures import Rulebook
 
 ALL: Final = "all"
 """The task of all abnormal images."""
@@ -56,6 +56,8 @@ class Run:
     """Whether it represents its cell."""
     figures: Figures
     intervals: Intervals
+    rules: tuple[str, ...]
+    """Threshold rules of the run's protocol, as it is today, in its order."""
     oracles: frozenset[str]
     """Rules that saw test labels."""
 
@@ -69,14 +71,6 @@ class Run:
     def is_partial(self) -> bool:
         """Whether the data was a copy that is not the original."""
         return bool(self.mapping("dataset").get("partial"))
-
-    @cached_property
-    def rules(self) -> tuple[str, ...]:
-        """Threshold rules of the run's protocol, as it is today, in its order."""
-        try:
-            return evaluation_of(self.protocol, self.protocol_version, self.mapping("protocol").get("evaluation")).rules
-        except StoreError:
-            return ()
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
@@ -166,15 +160,25 @@ def runs(db: duckdb.DuckDBPyConnection) -> list[Run]:
         if oracle:
             oracles.setdefault(run_id, set()).add(rule)
     found = [dict(zip(Run.__dataclass_fields__, row, strict=False)) for row in db.execute(_sql("runs")).fetchall()]
+    rulebook = Rulebook()
     return [
         Run(
             **facts,
+            rules=_rules(rulebook, facts),
             figures=figures.get(facts["run_id"], {}),
             intervals=intervals.get(facts["run_id"], {}),
             oracles=frozenset(oracles.get(facts["run_id"], ())),
         )
         for facts in found
     ]
+
+
+def _rules(rulebook: Rulebook, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    stated = json.loads(facts["manifest_json"]).get("protocol", {}).get("evaluation")
+    try:
+        return rulebook.look_up(facts["protocol"], facts["protocol_version"], stated).rules
+    except StoreError:
+        return ()
 
 
 def curves(db: duckdb.DuckDBPyConnection, run_id: str) -> list[Curve]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from types import FrameType
 from typing import Any
 
 import click
+import duckdb
 
 from ..api import AdbenchError, StoreError
 from ..executors.local import Attempt, execute
@@ -20,8 +21,10 @@ from ..plan import RunRequest
 from ..result import read_scores
 from ..retention import KeepWeights
 from ..runner import Conditions, Outcome
-from ..store.figures import evaluation, figures
+from ..store.database import reading
+from ..store.figures import Rulebook, figures
 from ..store.ingest import ingest
+from ..store.queries import figures_of
 from .progress import RunProgress
 from .show import estimate, figure, print_json, print_rows
 
@@ -54,9 +57,9 @@ def make_runs(
             for warning in attempt.outcome.warnings if attempt.outcome is not None else ():
                 click.echo(f"adbench: warning: {warning}", err=True)
             if not as_json:
-                _print(attempt)
+                _print(attempt, results)
     if as_json:
-        print_json([_plain(attempt) for attempt in attempts])
+        print_json([_plain(attempt, results) for attempt in attempts])
     failed = [attempt.error for attempt in attempts if attempt.error is not None]
     if failed and not as_json:
         click.echo(f"adbench: {len(failed)} of {len(attempts)} runs failed", err=True)
@@ -112,28 +115,37 @@ def _title(request: RunRequest) -> str:
     return f"{request.model} on {request.dataset}, {request.protocol}, split {request.split}, seed {request.seed}"
 
 
-def _print(attempt: Attempt) -> None:
+def _print(attempt: Attempt, results: Results) -> None:
     if attempt.error is not None:
         click.echo(f"adbench: error: {_title(attempt.request)}: {attempt.error}", err=True)
     elif attempt.outcome is not None:
-        _print_outcome(attempt.outcome)
+        _print_outcome(attempt.outcome, results)
 
 
-def _print_outcome(outcome: Outcome) -> None:
+def _print_outcome(outcome: Outcome, results: Results) -> None:
     manifest = outcome.manifest
-    found = figures(manifest, read_scores(outcome.folder))
+    rules = Rulebook().of(manifest).rules
+    found = _figures(outcome, rules, results)
     learnt = f", trained on {manifest.cell.trained_on}" if manifest.cell.trained_on is not None else ""
     title = f"{manifest.variant} on {manifest.cell.dataset}{learnt}"
     areas = ["task", "normal", "abnormal", "ROC AUC", "PR AUC", "PR AUC\nof random scores"]
     print_rows(areas, _area_rows(found), title=f"{title}: values [95 % interval]", right=areas[1:])
     columns = ["task", "threshold rule", "sens.", "spec.", "prec.", "F1", "F1\nof random scores"]
-    print_rows(columns, _rule_rows(found, evaluation(manifest).rules), right=columns[2:])
+    print_rows(columns, _rule_rows(found, rules), right=columns[2:])
     if manifest.unranked is not None:
         click.echo(f"stored and shown, never ranked ({manifest.unranked})")
     if outcome.already_done:
         click.echo(f"already done {manifest.created}, nothing to do: {outcome.folder}")
     else:
         click.echo(f"stored in {outcome.folder}")
+
+
+def _figures(outcome: Outcome, rules: Sequence[str], results: Results) -> list[Figure]:
+    """The run's figures from the database; computed once more only where that could not be written."""
+    with suppress(StoreError, duckdb.Error), reading(results.database) as db:
+        if found := figures_of(db, outcome.manifest.run_id):
+            return found
+    return figures(outcome.manifest, read_scores(outcome.folder), rules)
 
 
 def _area_rows(found: list[Figure]) -> Iterator[list[object]]:
@@ -180,7 +192,7 @@ def rule_words(rule: str) -> str:
     return f"{rule} (oracle)" if RULES[rule].oracle else rule
 
 
-def _plain(attempt: Attempt) -> dict[str, Any]:
+def _plain(attempt: Attempt, results: Results) -> dict[str, Any]:
     if attempt.outcome is None:
         error = attempt.error or AdbenchError("not run")
         return {"request": attempt.request.command, "error": str(error)}
@@ -191,5 +203,5 @@ def _plain(attempt: Attempt) -> dict[str, Any]:
         "folder": str(outcome.folder),
         "unranked": outcome.manifest.unranked,
         "warnings": list(outcome.warnings),
-        "metrics": [asdict(f) for f in figures(outcome.manifest, read_scores(outcome.folder))],
+        "metrics": [asdict(f) for f in _figures(outcome, Rulebook().of(outcome.manifest).rules, results)],
     }

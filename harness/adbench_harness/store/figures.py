@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from .. import registry
-from ..api import AdbenchError, EvaluationRules, StoreError
+from ..api import AdbenchError, EvaluationRules, ProtocolSpec, StoreError
 from ..manifest import Manifest
 from ..metrics.evaluation import VERSION, Figure, ScoredImages, evaluate
 from ..metrics.parts import Part, PartFigure, evaluate_parts, parts
@@ -52,39 +52,55 @@ class Evaluation:
         return digest([self.digest, VERSION, audit])
 
 
-def evaluation_of(protocol: str, version: int, stated: object) -> Evaluation:
-    """The rules for runs of a protocol; ``stated`` are those in the run's manifest, for a protocol that is not here.
+class Rulebook:
+    """Finds the evaluation rules of protocols; each is looked for among the installed ones once."""
 
-    Raises:
-        StoreError: if they can't be read, or name a rule that this adbench lacks.
-    """
-    rules = _installed(protocol, version)
-    if rules is None:
-        try:
-            rules = EvaluationRules.model_validate(stated)
-        except ValidationError as error:
-            raise StoreError(f"its evaluation rules can't be read: {error.errors(include_url=False)[0]['msg']}") from None
-    if unknown := set(rules.thresholds) - set(RULES):
-        raise StoreError(f"its protocol asks for threshold rules that this adbench lacks: {', '.join(sorted(unknown))}")
-    return Evaluation(rules.thresholds, evaluation_digest(protocol, rules))
+    def __init__(self) -> None:
+        self._installed: dict[str, ProtocolSpec | None] = {}
+
+    def look_up(self, protocol: str, version: int, stated: object) -> Evaluation:
+        """The rules for runs of a protocol; ``stated`` are those in the run's manifest, for a protocol that is not here.
+
+        Raises:
+            StoreError: if they can't be read, or name a rule that this adbench lacks.
+        """
+        rules = self._of_installed(protocol, version)
+        if rules is None:
+            try:
+                rules = EvaluationRules.model_validate(stated)
+            except ValidationError as error:
+                reason = error.errors(include_url=False)[0]["msg"]
+                raise StoreError(f"its evaluation rules can't be read: {reason}") from None
+        if unknown := set(rules.thresholds) - set(RULES):
+            raise StoreError(f"its protocol asks for threshold rules that this adbench lacks: {', '.join(sorted(unknown))}")
+        return Evaluation(rules.thresholds, evaluation_digest(protocol, rules))
+
+    def of(self, manifest: Manifest) -> Evaluation:
+        """The rules for a run. Raises StoreError as ``look_up``."""
+        version = manifest.protocol.get("version")
+        stated = manifest.protocol.get("evaluation")
+        return self.look_up(manifest.cell.protocol, version if isinstance(version, int) else 0, stated)
+
+    def _of_installed(self, protocol: str, version: int) -> EvaluationRules | None:
+        if protocol not in self._installed:
+            try:
+                self._installed[protocol] = registry.protocol(protocol).spec
+            except AdbenchError:
+                self._installed[protocol] = None
+        spec = self._installed[protocol]
+        return spec.evaluation if spec is not None and spec.version == version else None
 
 
-def evaluation(manifest: Manifest) -> Evaluation:
-    """The rules for a run. Raises StoreError as ``evaluation_of``."""
-    version = manifest.protocol.get("version")
-    return evaluation_of(manifest.cell.protocol, version if isinstance(version, int) else 0, manifest.protocol.get("evaluation"))
-
-
-def figures(manifest: Manifest, scores: Scores) -> list[Figure]:
-    """Every figure of a run's whole test set, with its interval. Raises StoreError as ``evaluation_of``."""
-    return evaluate(_test_images(scores), dict(tasks(manifest)), evaluation(manifest).rules)
+def figures(manifest: Manifest, scores: Scores, rules: Sequence[str]) -> list[Figure]:
+    """Every figure of a run's whole test set, with its interval."""
+    return evaluate(_test_images(scores), dict(tasks(manifest)), rules)
 
 
 def part_figures(
-    manifest: Manifest, scores: Scores, learnt: Sequence[Learnt], links: Links | None
+    manifest: Manifest, scores: Scores, rules: Sequence[str], learnt: Sequence[Learnt], links: Links | None
 ) -> Iterator[tuple[str, PartFigure]]:
     """Figures of subgroups, and of the test images that nothing leaks to, each with its task; ``links`` come from an audit."""
-    images, rules = _test_images(scores), evaluation(manifest).rules
+    images = _test_images(scores)
     for figure in evaluate_parts(images, parts(images), rules):
         yield "all", figure
     tested = [image for image, subset in zip(scores.image, scores.subset, strict=True) if subset == "test"]
@@ -114,14 +130,6 @@ def tasks(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
     for task, subtypes in stated.items():
         assert isinstance(subtypes, Sequence)
         yield task, [str(subtype) for subtype in subtypes]
-
-
-def _installed(protocol: str, version: int) -> EvaluationRules | None:
-    try:
-        spec = registry.protocol(protocol).spec
-    except AdbenchError:
-        return None
-    return spec.evaluation if spec.version == version else None
 
 
 def _test_images(scores: Scores) -> ScoredImages:

@@ -16,7 +16,7 @@ from ..manifest import Manifest
 from ..result import check_files, read_curves, read_learnt, read_manifest, read_scores, run_folders
 from .audits import AuditFile, audit_files, audit_name, known_audits, same, take_in
 from .database import reading, writing
-from .figures import check_counts, evaluation, evaluation_of, figure_table, figures, part_figures, part_table, tasks
+from .figures import Rulebook, check_counts, figure_table, figures, part_figures, part_table, tasks
 from .leaks import links
 
 
@@ -41,19 +41,21 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
     Raises:
         StoreError: if the database can't be written.
     """
-    state = _state(results.database)
+    state, rules = _state(results.database), Rulebook()
     there = {folder.name for folder in run_folders(results.runs)}
     files, refused = audit_files(results.audits)
-    stale = {run.run_id for run in state.runs if run.run_id not in there or run.run_id == again or _outdated(run, files)}
+    stale = {run.run_id for run in state.runs if run.run_id not in there or run.run_id == again or _outdated(run, files, rules)}
     known = {run.run_id for run in state.runs}
     if state.current and not stale and there <= known and same(files, state.audits):
         return Ingested(refused=refused)
     with writing(results.database) as db:
         if not state.current:  # it could not be read before it was brought up to date
-            stale = {run.run_id for run in _known(db) if run.run_id not in there or run.run_id == again or _outdated(run, files)}
+            stale = {
+                run.run_id for run in _known(db) if run.run_id not in there or run.run_id == again or _outdated(run, files, rules)
+            }
         for run_id in sorted(stale):
             _forget(db, run_id)
-        done = _add_missing(db, results.runs, files)
+        done = _add_missing(db, results.runs, files, rules)
         done.refused |= refused | take_in(db, files)
         return done
 
@@ -62,7 +64,7 @@ def rebuild(results: Results) -> Ingested:
     """Make the database anew from the run folders. Raises StoreError if it can't be written."""
     with writing(results.database, fresh=True) as db:
         files, refused = audit_files(results.audits)
-        done = _add_missing(db, results.runs, files)
+        done = _add_missing(db, results.runs, files, Rulebook())
         done.refused |= refused | take_in(db, files)
         return done
 
@@ -77,7 +79,8 @@ class _Known:
     dataset: str
     fingerprint: str
     evaluation: str | None
-    manifest: str
+    stated: str | None
+    """The evaluation rules in its manifest, JSON."""
 
 
 @dataclass(frozen=True)
@@ -101,24 +104,24 @@ def _known(db: duckdb.DuckDBPyConnection) -> list[_Known]:
     return [_Known(*row) for row in db.execute(f"select {columns} from run").fetchall()]
 
 
-def _outdated(run: _Known, files: Mapping[str, AuditFile]) -> bool:
+def _outdated(run: _Known, files: Mapping[str, AuditFile], rules: Rulebook) -> bool:
     """Whether the run's figures are of other rules, or of another audit, than there are now."""
     try:
-        rules = evaluation_of(run.protocol, run.version, json.loads(run.manifest) if run.manifest else None)
+        judged = rules.look_up(run.protocol, run.version, json.loads(run.stated) if run.stated else None)
     except StoreError:
         return True
     audit = files.get(audit_name(run.dataset, run.fingerprint))
-    return run.evaluation != rules.key(audit.sha256 if audit is not None else None)
+    return run.evaluation != judged.key(audit.sha256 if audit is not None else None)
 
 
-def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path, files: Mapping[str, AuditFile]) -> Ingested:
+def _add_missing(db: duckdb.DuckDBPyConnection, runs: Path, files: Mapping[str, AuditFile], rules: Rulebook) -> Ingested:
     done = Ingested()
     present = {str(row[0]) for row in db.execute("select run_id from run").fetchall()}
     for folder in run_folders(runs):
         if folder.name in present:
             continue
         try:
-            _add(db, folder, files)
+            _add(db, folder, files, rules)
         except (duckdb.FatalException, duckdb.IOException):
             raise  # the database itself, not the folder
         except StoreError as error:
@@ -135,7 +138,7 @@ def _forget(db: duckdb.DuckDBPyConnection, run_id: str) -> None:
         db.execute(f"delete from {table} where run_id = ?", [run_id])
 
 
-def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditFile]) -> None:
+def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditFile], rules: Rulebook) -> None:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     if manifest.run_id != folder.name:
@@ -143,13 +146,13 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditF
     scores, learnt = read_scores(folder), read_learnt(folder)
     check_counts(manifest, scores)
     audit = files.get(audit_name(manifest.cell.dataset, str(manifest.dataset["fingerprint"])))
-    judged = evaluation(manifest)
+    judged = rules.of(manifest)
     key = judged.key(audit.sha256 if audit is not None else None)
-    parts = part_figures(manifest, scores, learnt, links(audit.content) if audit is not None else None)
+    parts = part_figures(manifest, scores, judged.rules, learnt, links(audit.content) if audit is not None else None)
     tables = {
         "incoming_score": scores.table(),
         "incoming_curve": read_curves(folder),
-        "incoming_metric": figure_table(figures(manifest, scores)),
+        "incoming_metric": figure_table(figures(manifest, scores, judged.rules)),
         "incoming_part_metric": part_table(parts),
     }
     db.begin()

@@ -295,7 +295,7 @@ def test_held_out_images_are_scored_and_told_apart(tiny: Path, conditions: Condi
     scores = read_scores(outcome.folder)
     assert sorted(image for image, subset in zip(scores.image, scores.subset, strict=True) if subset == "held_out") == train[:5]
     assert outcome.manifest.training["images"] == 15
-    assert {f.value for f in figures(outcome.manifest, scores) if f.name == "n_normal"} == {20}
+    assert {f.value for f in figures(outcome.manifest, scores, ["youden"]) if f.name == "n_normal"} == {20}
 
 
 def test_whose_code_it_is_and_the_split_itself_are_part_of_the_identity(tiny: Path, home: Home) -> None:

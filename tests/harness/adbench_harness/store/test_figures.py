@@ -15,7 +15,7 @@ from adbench_harness.manifest import Manifest
 from adbench_harness.protocols import esmaeili2023
 from adbench_harness.result import Learnt, Scores, read_learnt, read_scores, write_run
 from adbench_harness.store.database import reading
-from adbench_harness.store.figures import evaluation, evaluation_of, figures, part_figures
+from adbench_harness.store.figures import Rulebook, figures, part_figures
 from adbench_harness.store.ingest import ingest
 from adbench_harness.store.leaks import leaking, links
 from adbench_harness.store.queries import figures_of, part_figures_of
@@ -41,27 +41,27 @@ def study(manifest: Manifest, version: int = 1, thresholds: list[str] | None = N
 
 
 def test_rules_are_the_installed_protocol_s_today(make_manifest: Callable[..., Manifest]) -> None:
-    assert evaluation(study(make_manifest())).rules == ("best-f1", "youden")
-    assert evaluation(study(make_manifest())).digest == "c9ed74b7e43683ab"
+    assert Rulebook().of(study(make_manifest())).rules == ("best-f1", "youden")
+    assert Rulebook().of(study(make_manifest())).digest == "c9ed74b7e43683ab"
 
 
 def test_rules_are_the_manifest_s_for_another_version_or_a_protocol_that_is_not_here(
     make_manifest: Callable[..., Manifest],
 ) -> None:
-    assert evaluation(study(make_manifest(), version=99)).rules == ("youden",)
-    assert evaluation(make_manifest()).rules == ("youden",)
+    assert Rulebook().of(study(make_manifest(), version=99)).rules == ("youden",)
+    assert Rulebook().of(make_manifest()).rules == ("youden",)
 
 
 def test_unreadable_and_unknown_rules_are_told() -> None:
     with pytest.raises(StoreError, match="rules that this adbench lacks: of-tomorrow"):
-        evaluation_of("p", 1, {"thresholds": ["of-tomorrow"]})
+        Rulebook().look_up("p", 1, {"thresholds": ["of-tomorrow"]})
     with pytest.raises(StoreError, match="evaluation rules can't be read"):
-        evaluation_of("p", 1, {"threshold": 3})
+        Rulebook().look_up("p", 1, {"threshold": 3})
 
 
 def test_figures_are_of_test_images_and_held_out_ones_set_the_honest_threshold(make_manifest: Callable[..., Manifest]) -> None:
-    manifest = make_manifest(protocol={"version": 1, "evaluation": {"thresholds": ["normal-q95"]}, "overrides": {}})
-    found = {(f.task, f.rule, f.name): f.value for f in figures(manifest, SCORES)}
+    manifest = make_manifest()
+    found = {(f.task, f.rule, f.name): f.value for f in figures(manifest, SCORES, ["normal-q95"])}
     assert found["all", "none", "n_normal"] == 10
     assert found["all", "none", "n_held_out"] == 20
     assert found["all", "normal-q95", "threshold"] == np.sort(SCORES.score[:20])[-1]
@@ -71,7 +71,7 @@ def test_parts_leave_out_what_leaks_by_duplicates_and_by_patients(make_manifest:
     learnt = [Learnt("t1", "p5"), Learnt("t2", None)]
     found = {
         (figure.part, figure.name): figure.value
-        for task, figure in part_figures(make_manifest(), SCORES, learnt, links(json.dumps(AUDIT).encode()))
+        for task, figure in part_figures(make_manifest(), SCORES, ["youden"], learnt, links(json.dumps(AUDIT).encode()))
         if task == "all" and figure.rule == "none"
     }
     assert found["without duplicates of training images", "n_normal"] == 8  # n0 and n3
@@ -82,14 +82,15 @@ def test_parts_leave_out_what_leaks_by_duplicates_and_by_patients(make_manifest:
 
 def test_nothing_leaks_no_part(make_manifest: Callable[..., Manifest]) -> None:
     names = {
-        figure.part for _, figure in part_figures(make_manifest(), SCORES, [Learnt("t9", "p99")], links(b'{"duplicates": 1}'))
+        figure.part
+        for _, figure in part_figures(make_manifest(), SCORES, ["youden"], [Learnt("t9", "p99")], links(b'{"duplicates": 1}'))
     }
     assert not [name for name in names if name.startswith("without")]
 
 
 def test_held_out_images_leak_too(make_manifest: Callable[..., Manifest]) -> None:
     audit = {"duplicates": {"pixel_equal": [["h3", "n4"]], "near": []}}
-    parts = part_figures(make_manifest(), SCORES, [Learnt("t1", None)], links(json.dumps(audit).encode()))
+    parts = part_figures(make_manifest(), SCORES, ["youden"], [Learnt("t1", None)], links(json.dumps(audit).encode()))
     assert {f.value for _, f in parts if f.name == "n_normal" and f.part.startswith("without duplicates")} == {9}
 
 

@@ -152,17 +152,21 @@ class Work:
         """Held-out and test images each on their own: where scores depend on batch mates, the two don't mix."""
         held_out, test = self.plan.samples("held_out"), self.plan.samples("test")
         with self._timed("score"):
-            values = [self.score_samples(held_out, self.prepared), self.score_samples(test, self.prepared)]
+            values = [
+                self.score_samples(held_out, self.prepared, may_be_equal=True),
+                self.score_samples(test, self.prepared),
+            ]
         return scores_of(held_out, test, np.concatenate(values))
 
-    def score_samples(self, samples: list[Sample], prepared: Prepared) -> NDArray[np.float64]:
+    def score_samples(self, samples: list[Sample], prepared: Prepared, may_be_equal: bool = False) -> NDArray[np.float64]:
         """One score a sample, in their order; ``prepared`` holds their images."""
         plan, batch = self.plan, self.plan.protocol.fit.batch_size
         if not samples:
             return np.empty(0)
         with blamed("model", plan.model.source.qualified, "in scoring"), memory_named(batch):
             images = DeviceImages(prepared, [sample.id for sample in samples], self.device, self.dtype)
-            return score_images(self.detector, images, batch, self.device, self._progress("score"), plan.request.seed)
+            listen = self._progress("score")
+            return score_images(self.detector, images, batch, self.device, listen, plan.request.seed, may_be_equal)
 
     def draw_examples(self, scores: Scores) -> Examples | None:
         """Pictures for people. No figure depends on them, so a detector that fails to make them keeps its run."""

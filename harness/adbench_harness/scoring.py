@@ -29,10 +29,12 @@ def score_images(
     device: torch.device,
     progress: Progress | None = None,
     seed: int = 0,
+    may_be_equal: bool = False,
 ) -> NDArray[np.float64]:
     """One score an image, in the images' order, float64, shape (N,).
 
     Images are given in an order drawn from ``seed``, so that no batch holds one class alone because of how files are called.
+    With ``may_be_equal`` all may have one score, as normal images have of a detector that finds nothing in any of them.
     A few are then scored again, each alone: a score that changes with its batch is refused. A transductive detector, whose
     published test does that, gets batches of its own size instead.
 
@@ -57,7 +59,7 @@ def score_images(
             raise TrainingError(
                 f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; the detector has diverged"
             )
-        if len(scores) > 1 and float(np.ptp(scores)) == 0.0:
+        if len(scores) > 1 and float(np.ptp(scores)) == 0.0 and not may_be_equal:
             raise TrainingError(f"all {len(scores)} images have the same score {scores[0]:g}; the detector has learnt nothing")
         if detector.transductive is None:
             _check_alone(detector, images, scores, order[:AGAIN].to(device))

@@ -179,6 +179,11 @@ class Training:
                 self._finished[phase.name] = _modules_state(phase)
             for module in phase.modules.values():
                 module.eval()
+        if self._budget is not None and names and shared < 1 - ROUNDING:
+            raise TrainingError(
+                f"the phases share {shared:g} of the training budget of {self._budget} images; shares sum to 1 (Phase.share), so that every "
+                "detector learns from as many"
+            )
 
     def _resume(self) -> dict[str, Any] | None:
         saved = self.checkpoint.load()

@@ -23,9 +23,16 @@ from .device import full_precision
 from .manifest import Manifest
 from .plan import Plan
 from .protocol import digest
+from .provenance import environment
 from .registry import blamed
 from .result import WEIGHTS, Learnt, find_run, read_manifest, write_run
 from .runner import Conditions, Outcome, Work, claimed, dataset_card, scores_of
+
+
+def check_other(base: Plan, other: Plan) -> None:
+    """Raise OptionError if ``other`` is the dataset that ``base`` learns from."""
+    if base.listing.fingerprint == other.listing.fingerprint:
+        raise OptionError(f"--eval-dataset {other.request.dataset} is the dataset that is learnt from; name another")
 
 
 def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
@@ -36,35 +43,37 @@ def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
     Raises:
         AdbenchError: whatever goes wrong, in words.
     """
-    if base.listing.fingerprint == other.listing.fingerprint:
-        raise OptionError(f"--eval-dataset {other.request.dataset} is the dataset that is learnt from; name another")
-    kept, shared = _test_samples(base, other, conditions)
-    tested = sorted(sample.id for sample in kept)
-    run_id = f"{base.model.spec.name}-{base.dataset.spec.name}-on-{other.dataset.spec.name}-" + digest(
-        [base.run_id, other.listing.fingerprint, tested]
-    )
+    check_other(base, other)
+    left = _left(base, other, conditions)
+    identity = [base.run_id, other.listing.fingerprint, sorted(sample.id for sample in left.test)]
+    run_id = f"{base.model.spec.name}-{base.dataset.spec.name}-on-{other.dataset.spec.name}-{digest(identity)}"
     results = conditions.results
     if (done := find_run(results.runs, run_id)) is not None:
         return Outcome(done, results.runs / run_id, already_done=True)
-    with claimed(run_id, results), full_precision():
+    # The base run is claimed as well: a detector that is trained again uses its checkpoint.
+    with claimed(run_id, results), claimed(base.run_id, results), full_precision():
         work = Work(base, replace(conditions, keep_weights="none"))
         work.prepare()
         trained = find_run(results.runs, base.run_id)
-        if trained is None or not _load(work, base, conditions):
+        again = trained is None or not _load(work, base, conditions)
+        if again:
             work.warnings.append(f"the weights of {base.run_id} are not there, so its detector was trained again")
             work.train()
-            trained = work.manifest()
+            work.checkpoint.remove()
         start = time.monotonic()
-        held_out = base.samples("held_out")
-        prepared = prepare(other.listing, kept, base.protocol.fit, conditions.home)
-        values = [work.score_samples(held_out, work.prepared), work.score_samples(kept, prepared)]
-        scores = scores_of(_renamed(held_out, base.dataset.spec), kept, np.concatenate(values))
-        learnt = [Learnt(sample.id, sample.group) for sample in _renamed(base.samples("train"), base.dataset.spec)]
-        seconds = {**trained.timings, "score": round(time.monotonic() - start, 3)}
-        manifest = _manifest(run_id, base, other, trained, Left(kept, held_out, shared), seconds)
+        prepared = prepare(other.listing, left.test, base.protocol.fit, conditions.home)
+        values = [
+            work.score_samples(left.held_out, work.prepared, may_be_equal=True),
+            work.score_samples(left.test, prepared),
+        ]
+        spec = base.dataset.spec
+        scores = scores_of(_renamed(left.held_out, spec), left.test, np.concatenate(values))
+        learnt = [Learnt(sample.id, sample.group) for sample in _renamed(base.samples("train"), spec)]
+        timings = {**work.timings, "score": round(time.monotonic() - start, 3)}
+        made = work.manifest() if again or trained is None else trained.model_copy(update={"environment": environment()})
+        manifest = _manifest(run_id, base, other, made, left, again).model_copy(update={"timings": timings})
         with blamed("model", base.model.source.qualified, "while its result was stored"):
             folder = write_run(results.runs, manifest, scores, [], None, learnt=learnt)
-        work.checkpoint.remove()
     return Outcome(read_manifest(folder), folder, already_done=False, warnings=tuple(work.warnings))
 
 
@@ -75,20 +84,29 @@ class Left:
     test: list[Sample]
     held_out: list[Sample]
     shared: int
-    """Test images that were left out."""
+    """Test images that were left out: both hold them, or they are of patients that were learnt from."""
 
 
-def _test_samples(base: Plan, other: Plan, conditions: Conditions) -> tuple[list[Sample], int]:
-    """Test samples of ``other`` without those that are among, or near to, what ``base`` learns from or holds out."""
+def _left(base: Plan, other: Plan, conditions: Conditions) -> Left:
+    """Test samples of ``other`` that are neither among, nor near to, nor of a patient of what ``base`` learns from or holds out."""
     test, seen = other.samples("test"), base.samples("train", "held_out")
     here, there = measure(other.listing, conditions.home), measure(base.listing, conditions.home)
     shared = in_both(test, {sample.id: here[sample.id] for sample in test}, {sample.id: there[sample.id] for sample in seen})
-    kept = [sample for sample in test if sample.id not in shared]
+    patients = {sample.group for sample in seen if sample.group is not None} if _one_source(base, other) else set()
+    kept = [sample for sample in test if sample.id not in shared and sample.group not in patients]
     if not kept:
         raise DataError(
-            f"every test image of {other.dataset.spec.name} is among those of {base.dataset.spec.name} that are learnt from or held out"
+            f"every test image of {other.dataset.spec.name} is among those of {base.dataset.spec.name} that are learnt from or held out, or of "
+            "their patients"
         )
-    return kept, len(test) - len(kept)
+    return Left(kept, base.samples("held_out"), len(test) - len(kept))
+
+
+def _one_source(base: Plan, other: Plan) -> bool:
+    """Whether both datasets call the same patients by the same names."""
+    return bool(base.dataset.spec.independent_source) and (
+        base.dataset.spec.independent_source == other.dataset.spec.independent_source
+    )
 
 
 def _load(work: Work, base: Plan, conditions: Conditions) -> bool:
@@ -113,14 +131,14 @@ def _renamed(samples: list[Sample], spec: DatasetSpec) -> list[Sample]:
     ]
 
 
-def _manifest(run_id: str, base: Plan, other: Plan, trained: Manifest, left: Left, seconds: dict[str, float]) -> Manifest:
+def _manifest(run_id: str, base: Plan, other: Plan, trained: Manifest, left: Left, again: bool) -> Manifest:
     ours, theirs = base.dataset.spec, other.dataset.spec
     same = "the same modality" if ours.modality == theirs.modality else "another modality"
     counts = Counter(f"test_{'abnormal' if sample.label else 'normal'}" for sample in left.test)
     card: dict[str, Json] = {
         **dataset_card(other),
         "counts": {**counts, "held_out_normal": len(left.held_out), "train_normal": len(base.samples("train"))},
-        "transfer": f"tested on {theirs.name}: {ours.modality} to {theirs.modality}, {same}; {left.shared} shared test images left out",
+        "transfer": f"tested on {theirs.name}: {ours.modality} to {theirs.modality}, {same}; {left.shared} test images shared with it left out",
         "trained_on": {
             "name": ours.name,
             "title": ours.title,
@@ -129,6 +147,7 @@ def _manifest(run_id: str, base: Plan, other: Plan, trained: Manifest, left: Lef
             "fingerprint": base.listing.fingerprint,
             "partial": base.listing.standing.partial,
             "run": base.run_id,
+            "trained_again": again,
             "shared_test_images": left.shared,
         },
     }
@@ -139,7 +158,6 @@ def _manifest(run_id: str, base: Plan, other: Plan, trained: Manifest, left: Lef
             "command": replace(base.request, eval_dataset=other.request.dataset).command,
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "dataset": card,
-            "timings": seconds,
             "files": {},
         }
     )

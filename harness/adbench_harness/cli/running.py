@@ -46,6 +46,7 @@ def make_runs(
     """
     progress = RunProgress(quiet)
     attempts: list[Attempt] = []
+    plain: list[dict[str, Any]] = []
     with progress, _stop_on_signal() as stop:
         conditions = Conditions(home, results, fresh, keep_weights, progress, stop.asked)
         for attempt in execute(_announced(requests, progress), conditions):
@@ -53,13 +54,15 @@ def make_runs(
             if attempt.error is not None and len(requests) == 1:
                 raise attempt.error
             attempts.append(attempt)
-            _take_in(attempt, conditions)
+            current = _take_in(attempt, conditions)
             for warning in attempt.outcome.warnings if attempt.outcome is not None else ():
                 click.echo(f"adbench: warning: {warning}", err=True)
-            if not as_json:
-                _print(attempt, results)
+            if as_json:
+                plain.append(_plain(attempt, results if current else None))
+            else:
+                _print(attempt, results if current else None)
     if as_json:
-        print_json([_plain(attempt, results) for attempt in attempts])
+        print_json(plain)
     failed = [attempt.error for attempt in attempts if attempt.error is not None]
     if failed and not as_json:
         click.echo(f"adbench: {len(failed)} of {len(attempts)} runs failed", err=True)
@@ -100,29 +103,33 @@ def _stop_on_signal() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-def _take_in(attempt: Attempt, conditions: Conditions) -> None:
-    """The run is safe in its folder; a database that can't be written now is a warning, not a failure."""
+def _take_in(attempt: Attempt, conditions: Conditions) -> bool:
+    """Whether the database has the run. A run is safe in its folder, so a database that can't be written is a warning."""
     if attempt.outcome is None:
-        return
+        return False
+    run_id = attempt.outcome.manifest.run_id
     try:
-        done = attempt.outcome.already_done
-        ingest(conditions.results, again=None if done else attempt.outcome.manifest.run_id)
+        done = ingest(conditions.results, again=None if attempt.outcome.already_done else run_id)
     except StoreError as error:
         click.echo(f"adbench: warning: {error}", err=True)
+        return False
+    if reason := done.refused.get(run_id):
+        click.echo(f"adbench: warning: {run_id} is not in the database: {reason}", err=True)
+    return reason is None
 
 
 def _title(request: RunRequest) -> str:
     return f"{request.model} on {request.dataset}, {request.protocol}, split {request.split}, seed {request.seed}"
 
 
-def _print(attempt: Attempt, results: Results) -> None:
+def _print(attempt: Attempt, results: Results | None) -> None:
     if attempt.error is not None:
         click.echo(f"adbench: error: {_title(attempt.request)}: {attempt.error}", err=True)
     elif attempt.outcome is not None:
         _print_outcome(attempt.outcome, results)
 
 
-def _print_outcome(outcome: Outcome, results: Results) -> None:
+def _print_outcome(outcome: Outcome, results: Results | None) -> None:
     manifest = outcome.manifest
     rules = Rulebook().of(manifest).rules
     found = _figures(outcome, rules, results)
@@ -140,11 +147,12 @@ def _print_outcome(outcome: Outcome, results: Results) -> None:
         click.echo(f"stored in {outcome.folder}")
 
 
-def _figures(outcome: Outcome, rules: Sequence[str], results: Results) -> list[Figure]:
+def _figures(outcome: Outcome, rules: Sequence[str], results: Results | None) -> list[Figure]:
     """The run's figures from the database; computed once more only where that could not be written."""
-    with suppress(StoreError, duckdb.Error), reading(results.database) as db:
-        if found := figures_of(db, outcome.manifest.run_id):
-            return found
+    if results is not None:
+        with suppress(StoreError, duckdb.Error), reading(results.database) as db:
+            if found := figures_of(db, outcome.manifest.run_id):
+                return found
     return figures(outcome.manifest, read_scores(outcome.folder), rules)
 
 
@@ -192,7 +200,7 @@ def rule_words(rule: str) -> str:
     return f"{rule} (oracle)" if RULES[rule].oracle else rule
 
 
-def _plain(attempt: Attempt, results: Results) -> dict[str, Any]:
+def _plain(attempt: Attempt, results: Results | None) -> dict[str, Any]:
     if attempt.outcome is None:
         error = attempt.error or AdbenchError("not run")
         return {"request": attempt.request.command, "error": str(error)}

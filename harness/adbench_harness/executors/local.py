@@ -10,7 +10,7 @@ from ..data.listing import Listing
 from ..plan import RunRequest, plan
 from ..runner import Conditions, Outcome, run_one
 from ..training import Moment
-from ..transfer import transfer
+from ..transfer import check_other, transfer
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,14 @@ def execute(requests: Iterable[RunRequest], conditions: Conditions) -> Iterator[
     for request in requests:
         try:
             base = plan(replace(request, eval_dataset=None), conditions.home, listings, compared)
-            yield Attempt(replace(request, eval_dataset=None), run_one(base, conditions))
-            if request.eval_dataset is not None:
+            other = None
+            if request.eval_dataset is not None:  # what can't be tested is said before anything is trained
                 settings = {name: value for name, value in (request.settings or {}).items() if name != "train_size"}
                 elsewhere = replace(request, dataset=request.eval_dataset, eval_dataset=None, settings=settings)
                 other = plan(elsewhere, conditions.home, listings, compared)
+                check_other(base, other)
+            yield Attempt(base.request, run_one(base, conditions))
+            if other is not None:
                 yield Attempt(request, transfer(base, other, conditions))
         except InterruptedRunError:
             raise

@@ -1,7 +1,12 @@
-"""Models over several datasets: one vote for each independent source, and a bootstrap that draws the same images for all models."""
+"""Models over several datasets: one vote for each independent source, the same images drawn for all models, and their seeds.
+
+Images are drawn by bootstrap. Seeds are not: drawing S of S anew has (S - 1) / S of their variance, and each of them errs on these
+images in its own way, which the drawing of images has in it already. What seeds add is worked out as for a single test set.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from .intervals import LEVEL, Interval
+from .comparison import Contrast, between_seeds, by_t, satterthwaite
+from .intervals import Interval
 from .ranking import Labels, Values
 
 REPLICATES: Final = 2000
 BATCH: Final = 250
 """Replicates at a time: bounds the memory, whatever the test sets' size."""
 SEED: Final = 20230213
+ROUNDING: Final = 1e-20
+"""A variance below this is 0 but for rounding: areas are multiples of one over twice the number of pairs."""
 FEW_SOURCES: Final = 5
 """Below this many, the datasets at hand say next to nothing about datasets that were not seen: a sign test can't reach 5 %."""
 
@@ -31,10 +39,10 @@ class ScoredSet:
     """(N,) both classes."""
     units: Sequence[Hashable]
     """(N,) what is drawn whole: a group where it is known, else the image; equal across the test sets of a source."""
-    strata: str
-    """The dataset's name: tasks of one dataset, which share images, are drawn as one."""
+    dataset: str
+    """Its name: tasks of one dataset, which share images and trained detectors, are drawn as one."""
     scores: Sequence[Values]
-    """(S, N) for each model, a row a seed."""
+    """(S, N) for each model, a row a seed; in all tasks of a dataset a row is the same trained detector."""
 
 
 @dataclass(frozen=True)
@@ -45,50 +53,71 @@ class Across:
     by_source: Values
     """(K, M) the mean over the test sets of each source."""
     replicates: Values
-    """(B, M) the mean over sources in each replicate."""
+    """(B, M) the mean over sources, on the images of each replicate."""
+    own: Values
+    """(M,) variance of the mean over sources by the seeds' own variance; 0 of single seeds."""
+    parts: Values
+    """(M,) squares of the variances that are seen between seeds, each over its degrees of freedom, added up."""
 
     @property
     def means(self) -> Values:
         """(M,) the mean over sources, each with one vote."""
         return np.asarray(self.by_source.mean(axis=0))
 
-    def difference(self, first: int, second: int) -> tuple[float, Interval, float]:
-        """First minus second: value, percentile interval, and two-sided bootstrap p (Efron and Tibshirani 1993, section 15.4).
+    def difference(self, first: int, second: int) -> Contrast:
+        """First minus second, by t with the bootstrap's variance and that of the seeds, as in ``comparison.contrast``.
 
-        p is twice the smaller share of replicates on or beyond zero, each counted with one more, so it is never below 2 / (B + 1).
+        Where no replicate differs there is nothing to judge by: 0 for certain if the models order all images alike, else anything.
         """
-        drawn = self.replicates[:, first] - self.replicates[:, second]
-        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        smaller = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-        p = min(1.0, 2 * (smaller + 1) / (len(drawn) + 1))
-        return float(self.means[first] - self.means[second]), Interval(float(low), float(high), "paired bootstrap"), p
+        value = float(self.means[first] - self.means[second])
+        by_images = float((self.replicates[:, first] - self.replicates[:, second]).var(ddof=1))
+        variance = by_images + float(self.own[first] + self.own[second])
+        freedom = satterthwaite(variance, float(self.parts[first] + self.parts[second]))
+        if variance > ROUNDING:
+            return by_t(value, variance, freedom, "paired bootstrap" if math.isinf(freedom) else "paired bootstrap and seeds")
+        alike = abs(value) < ROUNDING and float(self.replicates[:, first].var(ddof=1)) > ROUNDING
+        end = 0.0 if alike else 1.0
+        return Contrast(value, Interval(-end, end, "paired bootstrap"), 1.0, math.inf)
 
 
 def across(test_sets: Sequence[ScoredSet], replicates: int = REPLICATES) -> Across:
-    """The mean area over sources, observed and in bootstrap replicates.
+    """The mean area over sources, observed and on the images of bootstrap replicates, and what seeds add to its variance.
 
     In each replicate every source's units are drawn anew, with replacement, within strata that keep how many units have
-    images of which class of which dataset; the draws are the same for all models and for all test sets that hold a unit. So
-    datasets that share patients (and say so by equal groups) vary together; datasets of one source that share images without
-    saying which are drawn independently, which leaves their covariance out. A model's seeds are drawn anew, too. The sources
-    themselves are fixed: nothing is said about sources that were not seen.
+    images of which class of which dataset; the draws are the same for all models and seeds and for all test sets that hold a
+    unit. So datasets that share patients (and say so by equal groups) vary together; datasets of one source that share images
+    without saying which are drawn independently, which leaves their covariance out. The sources themselves are fixed: nothing
+    is said about sources that were not seen.
+
+    The seeds' own variance is estimated for each dataset, as by ``comparison.seed_means``: of the areas of each seed, averaged
+    over the dataset's tasks, since they are all of the very same detector. Detectors of different datasets are independent.
 
     Args:
         test_sets: all with the same M models in the same order; both classes each.
-        replicates: B, a multiple of 250 or less than that.
+        replicates: B, at least 2.
     """
     names = list(dict.fromkeys(one.source for one in test_sets))
     random = np.random.default_rng(SEED)
-    drawn = np.zeros((replicates, len(test_sets[0].scores)))
-    observed = np.zeros((len(names), drawn.shape[1]))
+    models = len(test_sets[0].scores)
+    found = Across(names, np.zeros((len(names), models)), np.zeros((replicates, models)), np.zeros(models), np.zeros(models))
     for place, name in enumerate(names):
-        members = [one for one in test_sets if one.source == name]
-        population = _Source(members)
-        observed[place] = population.observed()
-        for start in range(0, replicates, BATCH):
-            stop = min(start + BATCH, replicates)
-            drawn[start:stop] += population.draw(stop - start, random) / len(names)
-    return Across(names, observed, drawn)
+        population = _Source([one for one in test_sets if one.source == name])
+        once, drawn = population.observed(), population.draw(replicates, random)
+        for weight, seen, again in zip(population.weights, once, drawn, strict=True):
+            for model, (areas, redrawn) in enumerate(zip(seen, again, strict=True)):
+                share = weight / len(names)
+                found.by_source[place, model] += weight * areas.mean()
+                found.replicates[:, model] += share * redrawn.mean(axis=0)
+                if len(areas) > 1:
+                    spread, own = between_seeds(areas, _by_images(redrawn))
+                    found.own[model] += share**2 * own
+                    found.parts[model] += (share**2 * spread) ** 2 / (len(areas) - 1)
+    return found
+
+
+def _by_images(redrawn: Values) -> float:
+    """V - C, the variance of a seed's area less the covariance of two, over draws of the images: (S, B) areas on the same draws."""
+    return float((redrawn - redrawn.mean(axis=1, keepdims=True)).var(axis=0, ddof=1).mean())
 
 
 class _Source:
@@ -98,41 +127,43 @@ class _Source:
         codes: dict[Hashable, int] = {}
         self.unit = [np.asarray([codes.setdefault(unit, len(codes)) for unit in one.units], dtype=np.intp) for one in test_sets]
         kinds: list[set[tuple[str, int]]] = [set() for _ in codes]
-        for one, units in zip(test_sets, self.unit, strict=True):
+        places: dict[str, list[int]] = {}
+        for place, (one, units) in enumerate(zip(test_sets, self.unit, strict=True)):
+            places.setdefault(one.dataset, []).append(place)
             for unit, label in zip(units.tolist(), one.labels.tolist(), strict=True):
-                kinds[unit].add((one.strata, label))
+                kinds[unit].add((one.dataset, label))
         strata: dict[frozenset[tuple[str, int]], list[int]] = {}
         for number, kind in enumerate(kinds):
             strata.setdefault(frozenset(kind), []).append(number)
         self.count = len(codes)
         self.strata = [np.asarray(units) for units in strata.values()]
         self.members = [_Rows(one) for one in test_sets]
+        self.datasets = list(places.values())
+        self.weights = [len(tasks) / len(test_sets) for tasks in self.datasets]
 
-    def observed(self) -> Values:
-        """(M,): mean areas over the source's test sets and each model's seeds, every image counted once."""
-        once = [np.ones((len(units), 1), dtype=np.float32) for units in self.unit]
-        by_test_set = [[np.mean(areas) for areas in rows.areas(times)] for times, rows in zip(once, self.members, strict=True)]
-        return np.asarray(np.mean(by_test_set, axis=0))
+    def observed(self) -> list[list[Values]]:
+        """For each dataset and model (S,) areas, the mean of the dataset's tasks, every image counted once."""
+        return [[areas[:, 0] for areas in of_models] for of_models in self._areas(np.ones((self.count, 1), dtype=np.float32))]
 
-    def draw(self, replicates: int, random: np.random.Generator) -> Values:
-        """(replicates, M): mean areas over the source's test sets and each model's seeds, drawn anew."""
+    def draw(self, replicates: int, random: np.random.Generator) -> list[list[Values]]:
+        """For each dataset and model (S, replicates) areas, the mean of the dataset's tasks, on images drawn anew."""
+        batches = [self._drawn(min(BATCH, replicates - start), random) for start in range(0, replicates, BATCH)]
+        return [[np.concatenate(parts, axis=1) for parts in zip(*same, strict=True)] for same in zip(*batches, strict=True)]
+
+    def _drawn(self, replicates: int, random: np.random.Generator) -> list[list[Values]]:
         times = np.empty((self.count, replicates), dtype=np.float32)
         for units in self.strata:
             chances = np.full(len(units), 1 / len(units))
             times[units] = random.multinomial(len(units), chances, size=replicates).T
-        found = [
-            np.stack([_mean_of_seeds(areas, random) for areas in rows.areas(times[units])], axis=1)
-            for units, rows in zip(self.unit, self.members, strict=True)
+        return self._areas(times)
+
+    def _areas(self, times: NDArray[np.float32]) -> list[list[Values]]:
+        """For each dataset and model (S, B) areas if each unit was drawn so often, (units, B)."""
+        of_tasks = [rows.areas(times[units]) for units, rows in zip(self.unit, self.members, strict=True)]
+        return [
+            [np.mean(tasks, axis=0) for tasks in zip(*(of_tasks[place] for place in places), strict=True)]
+            for places in self.datasets
         ]
-        return np.asarray(np.mean(found, axis=0))
-
-
-def _mean_of_seeds(areas: Sequence[Values], random: np.random.Generator) -> Values:
-    if len(areas) == 1:
-        return areas[0]
-    stacked = np.stack(areas)
-    chosen = random.integers(len(areas), size=stacked.shape)
-    return np.asarray(np.take_along_axis(stacked, chosen, axis=0).mean(axis=0))
 
 
 class _Rows:
@@ -152,8 +183,8 @@ class _Rows:
         shape = (len(order) + 1, len(images))
         return order, csr_array((halves, (np.concatenate(sides), np.concatenate([images, images]))), shape=shape)
 
-    def areas(self, times: NDArray[np.float32]) -> list[list[Values]]:
-        """For each model and seed the area (B,) if each image was drawn so often, (N, B).
+    def areas(self, times: NDArray[np.float32]) -> list[Values]:
+        """For each model (S, B) areas if each image was drawn so often, (N, B).
 
         An abnormal image wins against the normal ones below it, whose counts are a cumulative sum; so the pairs that are won
         are counted in O(N B), without looking at pairs.
@@ -166,7 +197,7 @@ class _Rows:
             np.cumsum(normal[order], axis=0, out=below[1:])
             return np.asarray(np.einsum("kb,kb->b", below, above @ abnormal, dtype=np.float64) / pairs)
 
-        return [[area(*row) for row in rows] for rows in self.rows]
+        return [np.stack([area(*row) for row in rows]) for rows in self.rows]
 
 
 def unit_names(dataset: str, images: Sequence[str], groups: Sequence[str | None]) -> Iterator[Hashable]:

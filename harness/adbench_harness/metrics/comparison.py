@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit, ndtri, stdtr, stdtrit
+from scipy.special import expit, logit, ndtr, ndtri, stdtr, stdtrit
 from scipy.stats import binomtest
 
 from .delong import PairedAreas, difference, newcombe
@@ -155,12 +155,21 @@ def seed_means(areas: PairedAreas, members: Sequence[NDArray[np.intp]]) -> SeedM
             block = areas.covariance[np.ix_(rows, rows)]
             variance = float(np.trace(block)) / len(rows)
             between = (float(block.sum()) - float(np.trace(block))) / (len(rows) * (len(rows) - 1))
-            seen = float(np.var(areas.values[rows], ddof=1))
-            spread[model] = seen / len(rows)
-            own[model] = max(0.0, seen - (variance - between)) / len(rows)
+            spread[model], own[model] = between_seeds(areas.values[rows], variance - between)
     covariance = weights @ areas.covariance @ weights.T + np.diag(own)
     means = replace(areas, values=weights @ areas.values, covariance=covariance)
     return SeedMeans(means, spread, np.asarray([len(rows) for rows in members], dtype=np.int64))
+
+
+def between_seeds(areas: Values, by_images: float) -> tuple[float, float]:
+    """What seeds add to the variance of their mean area: as it is seen between them, and their own part of it.
+
+    Args:
+        areas: (S,) of 2 seeds at least, on the same images.
+        by_images: V - C, by which the areas of two seeds differ on given images though the seeds' own are equal.
+    """
+    seen = float(np.var(areas, ddof=1))
+    return seen / len(areas), max(0.0, seen - by_images) / len(areas)
 
 
 def contrast(means: SeedMeans, first: int, second: int) -> Contrast:
@@ -176,11 +185,22 @@ def contrast(means: SeedMeans, first: int, second: int) -> Contrast:
     freedom = _freedom(variance, means, [first, second])
     if math.isinf(freedom) or not variance > 0:  # nan too
         return Contrast(plain.value, plain.interval, plain.p, math.inf)
+    return by_t(plain.value, variance, freedom, f"{_name(means)} and seeds, paired")
+
+
+def by_t(value: float, variance: float, freedom: float, method: str) -> Contrast:
+    """A difference of areas judged by t, of infinite degrees of freedom by the normal distribution.
+
+    Args:
+        value: in [-1, 1].
+        variance: > 0.
+        freedom: >= 1.
+        method: what the interval is by.
+    """
     error = math.sqrt(variance)
-    half = _width(freedom) * error
-    method = f"{_name(means)} and seeds, paired"
-    interval = Interval(max(-1.0, plain.value - half), min(1.0, plain.value + half), method)
-    return Contrast(plain.value, interval, float(2 * stdtr(freedom, -abs(plain.value) / error)), freedom)
+    half, ratio = _width(freedom) * error, -abs(value) / error
+    p = float(2 * (ndtr(ratio) if math.isinf(freedom) else stdtr(freedom, ratio)))
+    return Contrast(value, Interval(max(-1.0, value - half), min(1.0, value + half), method), p, freedom)
 
 
 def mean_interval(means: SeedMeans, model: int) -> Interval:
@@ -197,7 +217,13 @@ def mean_interval(means: SeedMeans, model: int) -> Interval:
 
 
 def _freedom(variance: float, means: SeedMeans, models: Sequence[int]) -> float:
-    parts = sum(float(means.spread[m]) ** 2 / (int(means.seeds[m]) - 1) for m in models if means.seeds[m] > 1)
+    return satterthwaite(
+        variance, sum(float(means.spread[m]) ** 2 / (int(means.seeds[m]) - 1) for m in models if means.seeds[m] > 1)
+    )
+
+
+def satterthwaite(variance: float, parts: float) -> float:
+    """Degrees of freedom of a variance; ``parts`` are the squares of its parts that have few, each over its own, added up."""
     return max(1.0, variance**2 / parts) if parts > 0 else math.inf
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from .chance import random_areas, random_figures
 from .delong import roc_area
-from .groups import group_codes
+from .groups import Groups, group_codes
 from .intervals import Interval, wilson
-from .operating_point import FIGURES, confusion
+from .operating_point import FIGURES, Matrices, confusion
 from .ranking import (
     Labels,
     Values,
@@ -28,12 +28,14 @@ from .ranking import (
 from .resampling import Resampling
 from .thresholds import HONEST, RULES, TRIVIAL, Rule, RuleRefusedError, held_out_rank, specificity_band
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raise it when a figure or an interval changes, or one is added: stored scores are then evaluated anew."""
 ALL: Final = "all"
 """The task that every dataset has: all abnormal images."""
 NO_RULE: Final = "none"
 """Stands in the place of a rule for figures that need none."""
+PROPORTIONS: Final = ("sensitivity", "specificity", "precision")
+"""Figures that are a share of images, once the threshold is given."""
 RANDOM: Final = "random_"
 """Begins the name of what random scores give in place of the figure."""
 
@@ -129,8 +131,10 @@ def _task(images: ScoredImages, rules: Sequence[Rule]) -> Iterator[Row]:
     resampling = Resampling(labels, images.scores, groups)
     yield from _areas(images, resampling)
     chosen = thresholds(images, rules)
-    for (rule, threshold), intervals in zip(chosen, resampling.operating(chosen), strict=True):
-        yield from _at_rule(images, rule, threshold, intervals)
+    estimated = [(rule, threshold) for rule, threshold in chosen if rule.name != TRIVIAL]
+    drawn = {rule.name: found for (rule, _), found in zip(estimated, resampling.operating(estimated), strict=True)}
+    for rule, threshold in chosen:
+        yield from _at_rule(images, rule, threshold, drawn.get(rule.name, {}))
 
 
 def _areas(images: ScoredImages, resampling: Resampling) -> Iterator[Row]:
@@ -159,27 +163,38 @@ def _at_rule(images: ScoredImages, rule: Rule, threshold: float, drawn: Mapping[
     yield rule.name, "threshold", threshold, None
     for name in ("tp", "fn", "fp", "tn"):
         yield rule.name, name, float(getattr(at, name)), None
-    called = images.scores > threshold
-    proportions = {
-        "sensitivity": (called, labels == 1),
-        "specificity": (~called, labels == 0),
-        "precision": (labels == 1, called),
-    }
+    by_counts = _by_counts(labels, images.scores > threshold, groups)
     for name, value in at.figures().items():
         if math.isnan(value):
             continue
-        interval = drawn.get(name)
+        interval = by_counts.get(name) if not rule.oracle and name in PROPORTIONS else drawn.get(name, by_counts.get(name))
         if rule.name == TRIVIAL:  # nothing is estimated: it follows from how many images there are
             interval = Interval(value, value, "by definition")
-        elif not rule.oracle and name in proportions:
-            hits, among = proportions[name]
-            interval = wilson(hits[among], groups[among] if groups is not None else None)
         yield rule.name, name, value, interval
     yield from _beside(images, rule)
 
 
+def _by_counts(labels: Labels, called: NDArray[np.bool_], groups: Groups | None) -> dict[str, Interval]:
+    """Intervals of proportions, and of the other figures the bounds that those of sensitivity and specificity give."""
+    abnormal = labels == 1
+    among = {"sensitivity": (called, abnormal), "specificity": (~called, ~abnormal), "precision": (abnormal, called)}
+    found: dict[str, Interval] = {}
+    for name, (hits, part) in among.items():
+        if (interval := wilson(hits[part], groups[part] if groups is not None else None)) is not None:
+            found[name] = interval
+    ends = [(getattr(found["sensitivity"], end), getattr(found["specificity"], end)) for end in ("low", "high")]
+    shares = np.asarray(ends) * [abnormal.sum(), (~abnormal).sum()]
+    both = Matrices(shares[:, 0], abnormal.sum() - shares[:, 0], (~abnormal).sum() - shares[:, 1], shares[:, 1])
+    for name in ("f1", "balanced_accuracy", "mcc"):
+        low, high = FIGURES[name](both)
+        found[name] = Interval(float(low), float(high), "bounds by Wilson")
+    return found
+
+
 def _beside(images: ScoredImages, rule: Rule) -> Iterator[Row]:
     """What the rule promises before it sees a test image, and what it gives random scores."""
+    if rule.name == TRIVIAL:
+        return
     held_out = len(images.held_out)
     if rule.name == HONEST:
         promised = held_out_rank(held_out) / (held_out + 1)
@@ -187,5 +202,5 @@ def _beside(images: ScoredImages, rule: Rule) -> Iterator[Row]:
     abnormal = int(np.count_nonzero(images.labels == 1))
     chance = random_figures(rule.name, abnormal, len(images.labels) - abnormal, held_out if not rule.oracle else 0)
     for name in FIGURES:
-        if rule.name != TRIVIAL and name in chance:
+        if name in chance:
             yield rule.name, RANDOM + name, *chance[name]

@@ -28,7 +28,8 @@ def wilson(hits: NDArray[np.bool_], groups: Groups | None = None) -> Interval | 
     """The score interval of a proportion (Wilson 1927); None without an image.
 
     With groups the number of images is replaced by the effective one, p (1 - p) over the variance of p between groups (Korn
-    and Graubard 1998), which is never more than the images; where all are hits or none, by the number of groups.
+    and Graubard 1998, less their correction for degrees of freedom), which is never more than the images; where all are hits or
+    none, by the number of groups.
 
     Args:
         hits: (N,) whether each image is one.

@@ -76,10 +76,11 @@ def evaluate_parts(images: ScoredImages, found: Sequence[Part], rules: Sequence[
         drawn = resampling.shares(rule, threshold, [chosen for _, _, chosen in halves]) if rule.oracle else []
         for place, (part, label, chosen) in enumerate(halves):
             hits = called[chosen] if label else ~called[chosen]
-            if rule.oracle:
-                interval = drawn[place] if label else _complement(drawn[place])
-            else:
+            interval = drawn[place] if rule.oracle else None
+            if interval is None:  # at an honest threshold, or where all replicates agree
                 interval = wilson(hits, groups[chosen] if groups is not None else None)
+            elif not label:
+                interval = _complement(interval)
             figures.append(PartFigure(part.name, rule.name, ("specificity", "sensitivity")[label], float(hits.mean()), interval))
     return figures
 
@@ -126,5 +127,5 @@ def _equal(values: Sequence[object], value: object) -> NDArray[np.bool_]:
     return np.asarray([one == value for one in values], dtype=bool)
 
 
-def _complement(interval: Interval | None) -> Interval | None:
-    return Interval(1 - interval.high, 1 - interval.low, interval.method) if interval is not None else None
+def _complement(interval: Interval) -> Interval:
+    return Interval(1 - interval.high, 1 - interval.low, interval.method)

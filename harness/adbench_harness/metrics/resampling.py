@@ -2,6 +2,9 @@
 
 An oracle rule picks its threshold on the test images, so its figures vary with the images *and* with the choice. A replicate
 that keeps the threshold would leave out the second part. Whole patients are drawn where patients are known.
+
+Where all replicates agree (every image on the right side, say) the bootstrap knows nothing, and there is no interval of it: a
+point is not what twenty images can tell.
 """
 
 from __future__ import annotations
@@ -131,7 +134,8 @@ class Resampling:
                 rng=np.random.default_rng(SEED),
             ).bootstrap_distribution
         found = {name: values[np.isfinite(values)] for name, values in zip(names, drawn, strict=True)}
-        return {name: self._middle(values) for name, values in found.items() if len(values)}
+        middles = {name: self._middle(values) for name, values in found.items() if len(values)}
+        return {name: middle for name, middle in middles.items() if middle.low < middle.high}
 
     def _middle(self, values: Values) -> Interval:
         low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -56,8 +56,11 @@ def audit_files(folder: Path) -> tuple[dict[str, AuditFile], dict[str, str]]:
             continue
         try:
             content = path.read_bytes()
+            _parsed(path.name, content)
         except OSError as error:
             refused[f"{FOLDER}/{path.name}"] = str(error.strerror or error)
+        except ValueError as error:
+            refused[f"{FOLDER}/{path.name}"] = _reason(error)
         else:
             found[path.name] = AuditFile(content, hashlib.sha256(content).hexdigest())
     return found, refused
@@ -108,11 +111,7 @@ def _forget(db: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def _add(db: duckdb.DuckDBPyConnection, name: str, file: AuditFile) -> None:
-    audit = _Audit.model_validate_json(file.content)
-    if audit.format > FORMAT:
-        raise ValueError("written by a newer adbench; upgrade: pip install --upgrade adbench-harness")
-    if name != audit_name(audit.dataset, audit.fingerprint):
-        raise ValueError(f"holds the audit of {audit.dataset} {audit.fingerprint}; rename the file back")
+    audit = _parsed(name, file.content)
     rows = [
         (audit.dataset, audit.fingerprint, f.kind, f.severity, f.title, f.detail, json.dumps(f.images), json.dumps(f.numbers))
         for f in audit.findings
@@ -126,6 +125,16 @@ def _add(db: duckdb.DuckDBPyConnection, name: str, file: AuditFile) -> None:
     except BaseException:
         db.rollback()
         raise
+
+
+def _parsed(name: str, content: bytes) -> _Audit:
+    """What a file of that name holds. Raises ValueError if it is no audit, a newer adbench's, or another dataset's."""
+    audit = _Audit.model_validate_json(content)
+    if audit.format > FORMAT:
+        raise ValueError("written by a newer adbench; upgrade: pip install --upgrade adbench-harness")
+    if name != audit_name(audit.dataset, audit.fingerprint):
+        raise ValueError(f"holds the audit of {audit.dataset} {audit.fingerprint}; rename the file back")
+    return audit
 
 
 def _reason(error: Exception) -> str:

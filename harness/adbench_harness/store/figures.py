@@ -147,8 +147,12 @@ def _without_leaks(
     held_out = [place for place, subset in enumerate(scores.subset) if subset == "held_out"]
     if links is not None:
         seen = {one.image for one in learnt} | {scores.image[place] for place in held_out}
-        leaks = leaking(tested, links, seen or links.keys() - set(tested))
+        if not learnt:  # a run of before this was kept: what was not tested counts as learnt from
+            seen |= links.keys() - set(tested)
+        leaks = leaking(tested, links, seen)
         yield from _part("without duplicates of training images", [image not in leaks for image in tested])
+    if not learnt:
+        return
     groups = {one.group for one in learnt} | {scores.group[place] for place in held_out}
     yield from _part("without patients of training images", [group is None or group not in groups for group in images.groups])
 

@@ -49,12 +49,12 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
     if state.current and not stale and there <= known and same(files, state.audits):
         return Ingested(refused=refused)
     with writing(results.database) as db:
-        if not state.current:  # it could not be read before it was brought up to date
-            stale = {
-                run.run_id for run in _known(db) if run.run_id not in there or run.run_id == again or _outdated(run, files, rules)
-            }
-        for run_id in sorted(stale):
-            _forget(db, run_id)
+        # Once more: another process may have done it while this one waited, or the database could not be read before.
+        there = {folder.name for folder in run_folders(results.runs)}
+        files, refused = audit_files(results.audits)
+        for run in _known(db):
+            if run.run_id not in there or run.run_id == again or _outdated(run, files, rules):
+                _forget(db, run.run_id)
         done = _add_missing(db, results.runs, files, rules)
         done.refused |= refused | take_in(db, files)
         return done

@@ -85,7 +85,10 @@ class AcrossPair:
     difference: float
     interval: Interval
     p: float
+    freedom: float
+    """Degrees of freedom of the t distribution that it is judged by; inf for the normal one."""
     adjusted: float = 1.0
+    """p by Holm over every pair over datasets, of all splits."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def compare(
         raise StoreError(f"not all runs on {', '.join(missing)} have a threshold at {rule}; their protocol does not ask for it")
     if missing:
         notes.append(f"no test of decisions on {', '.join(missing)}: not all runs have a threshold at the honest rule {HONEST}")
-    return Report([one.label for one in contenders], bouts, list(_overall(bouts)), notes)
+    return Report([one.label for one in contenders], bouts, _corrected(list(_overall(bouts))), notes)
 
 
 def _check_rule(rule: str | None) -> None:
@@ -274,10 +277,19 @@ def _overall(bouts: Sequence[Bout]) -> Iterator[Overall]:
         if len({bout.meeting.setting.dataset for bout in own}) < 2:
             continue
         found = across([_scored_set(bout) for bout in own])
-        pairs = [AcrossPair(i, j, *found.difference(i, j)) for i, j in combinations(range(len(own[0].areas)), 2)]
-        adjusted = holm([pair.p for pair in pairs]).tolist()
-        corrected = [replace(pair, adjusted=p) for pair, p in zip(pairs, adjusted, strict=True)]
-        yield Overall(protocol, split, [(bout.meeting.setting.dataset, bout.task) for bout in own], found, corrected)
+        pairs = [_across_pair(found, i, j) for i, j in combinations(range(len(own[0].areas)), 2)]
+        yield Overall(protocol, split, [(bout.meeting.setting.dataset, bout.task) for bout in own], found, pairs)
+
+
+def _across_pair(found: Across, first: int, second: int) -> AcrossPair:
+    one = found.difference(first, second)
+    return AcrossPair(first, second, one.value, one.interval, one.p, one.freedom)
+
+
+def _corrected(overall: Sequence[Overall]) -> list[Overall]:
+    """Correct over every pair of every line: who looks at several splits has as many chances to find one that differs."""
+    adjusted = iter(holm([pair.p for one in overall for pair in one.pairs]).tolist())
+    return [replace(one, pairs=[replace(pair, adjusted=next(adjusted)) for pair in one.pairs]) for one in overall]
 
 
 def _scored_set(bout: Bout) -> ScoredSet:

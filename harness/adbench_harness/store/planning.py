@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
@@ -54,12 +54,12 @@ def plannings(
         stored: every run.
         dataset: its name.
         contenders: the models whose runs are looked at; if there is none, all that are ranked, but those with an area below 0.5
-            where others have a higher one.
+            where others have a higher one. Where none is ranked, all that were trained on the dataset.
         task: its name; None for all tasks.
 
     Raises:
         UnknownNameError: if there are no runs on the dataset, or no such task.
-        StoreError: if no test set has both classes.
+        StoreError: if there is no run to look at, or no test set has both classes.
     """
     runs = [run for run in stored if run.dataset == dataset]
     if not runs:
@@ -71,22 +71,44 @@ def plannings(
         if not runs:
             raise StoreError(f"{', '.join(one.label for one in contenders)} has no run on {dataset}")
     else:
-        runs = [run for run in runs if run.unranked is None and run.newest] or runs
-    found = [planning for own in _test_sets(runs) for planning in _plannings(db, own, task, every=bool(contenders))]
+        runs = [run for run in runs if run.unranked is None and run.newest] or _native(db, runs)
+        if not runs:
+            raise StoreError(f"all runs on {dataset} are of detectors trained on another dataset; name them to look at them")
+    found = [planning for own in _test_sets(runs, _images_scored(db, runs)) for planning in _plannings(db, own, task, every=bool(contenders))]
     if not found:
         raise StoreError(f"the test images of {dataset} are of one class, or have no task {task!r}; nothing can be compared")
     return found
 
 
-def _test_sets(runs: Sequence[StoredRun]) -> Iterator[list[StoredRun]]:
-    """Runs that scored the same images, one seed a variant; of several states of the files, the newest."""
+def _native(db: duckdb.DuckDBPyConnection, runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """Runs of detectors that learnt from the dataset they are tested on: no others show what is to be expected there."""
+    rows = db.execute("select run_id from run where (manifest->>'$.cell.trained_on') is not null").fetchall()
+    transferred = {str(run_id) for (run_id,) in rows}
+    return [run for run in runs if run.run_id not in transferred]
+
+
+def _images_scored(db: duckdb.DuckDBPyConnection, runs: Sequence[StoredRun]) -> dict[str, tuple[int, int]]:
+    """What test images each run scored, as numbers that are equal where the images and their labels are."""
+    rows = db.execute(
+        "select run_id, count(*), bit_xor(hash(image, label)) from score "
+        "where subset = 'test' and list_contains(?::varchar[], run_id) group by run_id",
+        [[run.run_id for run in runs]],
+    ).fetchall()
+    return {str(run_id): (int(count), int(digest)) for run_id, count, digest in rows}
+
+
+def _test_sets(runs: Sequence[StoredRun], images: Mapping[str, tuple[int, int]]) -> Iterator[list[StoredRun]]:
+    """Runs that scored the same images, one seed a variant; of several states of the files, or sets of images, the newest."""
+    runs = [run for run in runs if run.run_id in images]
     for protocol in sorted({run.protocol for run in runs}):
         under = [run for run in runs if run.protocol == protocol]
         latest = max(under, key=lambda run: run.created)
         state = [r for r in under if (r.fit_digest, r.fingerprint) == (latest.fit_digest, latest.fingerprint)]
         for split in sorted({run.split for run in state}):
             first: dict[tuple[str, str], StoredRun] = {}
-            for run in sorted((run for run in state if run.split == split), key=lambda run: run.seed):
+            own = [run for run in state if run.split == split]
+            newest = images[max(own, key=lambda run: run.created).run_id]
+            for run in sorted((run for run in own if images[run.run_id] == newest), key=lambda run: run.seed):
                 first.setdefault((run.variant, run.options), run)
             yield list(first.values())
 

@@ -53,7 +53,7 @@ def test_images_that_both_hold_are_left_out_and_the_run_says_what_it_is(conditio
     assert manifest.unranked.startswith(f"transfer: trained on tiny-discs, tested on {other.dataset.spec.name}: ")
     removed = len(other.samples("test")) - len(scores.image)
     assert removed > 0
-    assert f"{removed} shared test images left out" in manifest.unranked
+    assert f"{removed} test images shared with it left out" in manifest.unranked
     assert {one.image for one in read_learnt(outcome.folder)} == {f"tiny-discs/{sample}" for sample in seen}
     assert outcome.warnings == ()
     assert [f for f in figures(manifest, scores, ["youden"]) if f.name == "roc_auc"]

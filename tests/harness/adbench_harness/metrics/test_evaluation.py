@@ -119,15 +119,31 @@ def test_the_trivial_classifier_is_a_row_of_every_table(figures: Figures) -> Non
     )
 
 
-def test_perfect_and_constant_scores_have_figures() -> None:
-    for scores in (LABELS.astype(float), np.ones(60)):
-        found = evaluated(replace(IMAGES, scores=scores))
-        area = found["all", NO_RULE, "roc_auc"]
-        assert area.interval is not None
-        assert 0 < area.interval.low < area.interval.high <= 1
+def test_constant_scores_have_figures() -> None:
+    area = evaluated(replace(IMAGES, scores=np.ones(60)))["all", NO_RULE, "roc_auc"]
+    assert area.interval is not None
+    assert 0 < area.interval.low < 0.5 < area.interval.high < 1
+
+
+def test_perfect_scores_are_no_certainty() -> None:
+    """No bootstrap replicate has an image on the wrong side; thirty images of a class still allow for some in a hundred."""
+    found = evaluated(replace(IMAGES, scores=LABELS.astype(float)))
+    for rule in ("best-f1", "youden"):
+        for name in ("sensitivity", "specificity", "precision", "f1", "balanced_accuracy", "mcc"):
+            figure = found["all", rule, name]
+            assert figure.value == 1
+            assert figure.interval is not None
+            assert figure.interval.low < 0.95
+            assert figure.interval.high == 1
+    area = found["all", NO_RULE, "roc_auc"]
+    assert area.interval is not None
+    assert 0.8 < area.interval.low < area.interval.high == 1
+    assert found["all", NO_RULE, "pr_auc"].interval is None
 
 
 def test_one_image_of_each_class_has_figures() -> None:
     found = evaluated(ScoredImages(np.array([0, 1], dtype=np.int8), ["normal", "x"], np.array([0.0, 1.0]), ["a", "b"], HELD_OUT))
     assert found["all", NO_RULE, "roc_auc"].value == 1
-    assert found["all", "youden", "sensitivity"].interval is None
+    interval = found["all", "youden", "sensitivity"].interval
+    assert interval is not None
+    assert interval.method == "Wilson"

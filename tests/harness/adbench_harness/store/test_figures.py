@@ -160,3 +160,33 @@ def test_what_was_learnt_from_is_kept(results: Results, make_manifest: Callable[
     folder = write_run(results.runs, make_manifest(), SCORES, [], None, learnt=[Learnt("t1", "p1"), Learnt("t2", None)])
     assert read_learnt(folder) == [Learnt("t1", "p1"), Learnt("t2", None)]
     assert read_scores(folder).attributes[-1] == {"size": "large"}
+
+
+def test_without_a_list_of_training_images_all_that_was_not_tested_counts_and_patients_are_unknown(
+    make_manifest: Callable[..., Manifest],
+) -> None:
+    parts = list(part_figures(make_manifest(), SCORES, ["youden"], [], links(json.dumps(AUDIT).encode())))
+    names = {figure.part for _, figure in parts}
+    assert "without duplicates of training images" in names
+    assert "without patients of training images" not in names
+
+
+def test_an_audit_of_something_else_counts_for_nothing(results: Results, make_manifest: Callable[..., Manifest]) -> None:
+    manifest = make_manifest()
+    _write(results, manifest)
+    results.audits.mkdir()
+    place = results.audits / f"made-{manifest.dataset['fingerprint']}.json"
+    place.write_text(json.dumps({"format": 1, "dataset": "other", "fingerprint": "f", "findings": [], **AUDIT}))
+    done = ingest(results)
+    assert done.added == [manifest.run_id]
+    assert "rename the file back" in done.refused[f"audits/{place.name}"]
+    with reading(results.database) as db:
+        assert not [f for _, f in part_figures_of(db, manifest.run_id) if f.part.startswith("without duplicates")]
+    assert ingest(results).added == []
+
+
+def test_scores_that_the_manifest_does_not_count_are_refused(results: Results, make_manifest: Callable[..., Manifest]) -> None:
+    plain = make_manifest()
+    manifest = make_manifest(dataset={**plain.dataset, "counts": {"test_normal": 11, "test_abnormal": 10, "held_out_normal": 20}})
+    _write(results, manifest)
+    assert "scores.parquet has 10 images of test, normal, the manifest 11" in ingest(results).refused[manifest.run_id]

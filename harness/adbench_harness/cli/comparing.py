@@ -187,7 +187,7 @@ def _overall_json(report: Report, overall: Overall) -> dict[str, Any]:
         ],
         "differences": [
             {"first": report.labels[pair.first], "second": report.labels[pair.second], "difference": pair.difference}
-            | {**_interval_json(pair.interval), "p": pair.p, "p_holm": pair.adjusted}
+            | {**_interval_json(pair.interval), "p": pair.p, "p_holm": pair.adjusted, "degrees_of_freedom": pair.freedom}
             for pair in overall.pairs
         ],
     }

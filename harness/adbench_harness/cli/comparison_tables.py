@@ -103,7 +103,7 @@ def _print_overall(report: Report, overall: Overall) -> None:
         names = report.labels[pair.first], report.labels[pair.second]
         means = " / ".join(figure(float(overall.found.means[place])) for place in (pair.first, pair.second))
         rows.append([*names, means, shown, _p(pair.p), _p(pair.adjusted), f"{ahead} of {len(sources)}"])
-    corrected = f"p (Holm, {len(rows)})"
+    corrected = f"p (Holm, {sum(len(one.pairs) for one in report.overall)})"
     columns = ["first", "second", "means", "difference [95 %]", "p", corrected, "first ahead on"]
     title = f"Mean ROC AUC over sources ({', '.join(sources)}), {overall.protocol}, split {overall.split}: paired bootstrap"
     click.echo()

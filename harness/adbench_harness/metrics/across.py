@@ -75,7 +75,7 @@ class Across:
         freedom = satterthwaite(variance, float(self.parts[first] + self.parts[second]))
         if variance > ROUNDING:
             return by_t(value, variance, freedom, "paired bootstrap" if math.isinf(freedom) else "paired bootstrap and seeds")
-        alike = abs(value) < ROUNDING and float(self.replicates[:, first].var(ddof=1)) > ROUNDING
+        alike = value**2 < ROUNDING and float(self.replicates[:, first].var(ddof=1)) > ROUNDING
         end = 0.0 if alike else 1.0
         return Contrast(value, Interval(-end, end, "paired bootstrap"), 1.0, math.inf)
 

@@ -11,8 +11,8 @@ from ..metrics.delong import newcombe
 from ..metrics.evaluation import ALL, NO_RULE
 from ..plan import RunRequest
 from ..published import Cell, Claim, Counts, FigureName, Numbers, Study
-from .estimate import Basis, Estimate, Verdict, estimate
-from .series import PROTOCOL, Mark, Series, StoredRun
+from .estimate import Basis, Estimate, Verdict, estimate, estimate_area
+from .series import PROTOCOL, Mark, Measured, Series, StoredRun
 
 FIGURES: Final[Mapping[FigureName, str]] = {
     "roc_auc": "roc_auc",
@@ -119,7 +119,7 @@ def outside(series: Sequence[Series], numbers: Numbers, wanted: Collection[tuple
                 continue
             name, rule = FIGURES[entry.figure], _rule(entry.figure, numbers.study)
             ours = tuple(
-                (one.manifest.variant, estimate(measured))
+                (one.manifest.variant, _estimate(one, entry.task, name, measured))
                 for one in series
                 if (one.manifest.cell.dataset, one.manifest.cell.model) == (entry.dataset, model) and not one.barred
                 if (measured := one.measured(entry.task, name, rule))
@@ -134,7 +134,7 @@ def _row(series: Series, study: Study, cell: Cell, figure: FigureName) -> Row:
     said = study.claim(cell, figure)
     rule, name = _rule(figure, study), FIGURES[figure]
     found = {run.manifest.cell.seed: run.figures[key] for run in series.runs if (key := (cell.task, rule, name)) in run.figures}
-    ours = estimate(list(found.values())) if found else None
+    ours = _estimate(series, cell.task, name, list(found.values())) if found else None
     barred, marks = list(series.barred), [*series.marks, *_counts(series.runs[0], study, cell)]
     if rule != NO_RULE:
         marks += _trivial(series, study, cell)
@@ -159,6 +159,12 @@ def _row(series: Series, study: Study, cell: Cell, figure: FigureName) -> Row:
         barred=tuple(barred),
         marks=tuple(marks),
     )
+
+
+def _estimate(series: Series, task: str, name: str, measured: Sequence[Measured]) -> Estimate:
+    """By the covariance of the seeds' areas where that is known, else by each run's own interval."""
+    areas = series.areas(task) if name == "roc_auc" else None
+    return (estimate_area(areas) if areas is not None else None) or estimate(measured)
 
 
 def _trivial(series: Series, study: Study, cell: Cell) -> Iterator[Mark]:

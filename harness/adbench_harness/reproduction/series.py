@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ..api import ProtocolSpec
+from ..api import ProtocolSpec, StoreError
 from ..manifest import Manifest
+from ..metrics.delong import PairedAreas, paired_areas
 from ..protocol import resolve
 from ..published import Study
+from ..store.scored import scored_together, tasks_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,6 +39,16 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class SeedAreas:
+    """ROC areas of several runs on the very same images, and how they vary together over draws of these."""
+
+    runs: Sequence[str]
+    """(R,) ids."""
+    by_task: Mapping[str, PairedAreas]
+    """Of R rows each, for tasks that have both classes."""
+
+
+@dataclass(frozen=True)
 class StoredRun:
     """A run of the protocol as the database has it."""
 
@@ -46,6 +58,8 @@ class StoredRun:
     manifest: Manifest
     figures: Mapping[tuple[str, str, str], Measured]
     """By task, rule and name."""
+    together: SeedAreas | None = None
+    """Of the newest run of each seed that this one belongs with; None where there is one seed, or test images differ."""
 
     @property
     def of(self) -> tuple[str, str, str, str, str]:
@@ -83,35 +97,68 @@ class Series:
         found = [run.figures.get((task, rule, name)) for run in self.runs]
         return [figure for figure in found if figure is not None]
 
+    def areas(self, task: str) -> PairedAreas | None:
+        """ROC areas of its runs, a row each, with their covariance over test images; None where that is not known."""
+        together = self.runs[0].together
+        if together is None or list(together.runs) != [run.run_id for run in self.runs]:
+            return None
+        return together.by_task.get(task)
+
 
 def stored_runs(db: duckdb.DuckDBPyConnection) -> list[StoredRun]:
-    """Every run under the study's protocol, the newest last."""
+    """Every run under the study's protocol, the newest last, but those of detectors trained on another dataset.
+
+    The study tested every detector on the dataset it was trained on. A run that was not, of the same cell but for that, would
+    take the place of one that was.
+    """
+    native = "protocol = ? and (manifest->>'$.cell.trained_on') is null"
     figures: dict[str, dict[tuple[str, str, str], Measured]] = defaultdict(dict)
     for run_id, task, rule, name, value, low, high in db.execute(
-        "select run_id, task, rule, name, value, low, high from metric join run using (run_id) where protocol = ?", [PROTOCOL]
+        f"select run_id, task, rule, name, value, low, high from metric join run using (run_id) where {native}", [PROTOCOL]
     ).fetchall():
         figures[run_id][task, rule, name] = Measured(value, low, high)
     found = db.execute(
-        "select run_id, options, fingerprint, manifest from run where protocol = ? order by created, run_id", [PROTOCOL]
+        f"select run_id, options, fingerprint, manifest from run where {native} order by created, run_id", [PROTOCOL]
     ).fetchall()
-    return [
+    runs = [
         StoredRun(run_id, options, fingerprint, Manifest.model_validate_json(manifest), figures[run_id])
         for run_id, options, fingerprint, manifest in found
     ]
+    together = {one: areas for seeds in _by_seed(runs) if (areas := _seed_areas(db, seeds)) for one in areas.runs}
+    return [replace(run, together=together.get(run.run_id)) for run in runs]
+
+
+def _by_seed(runs: Iterable[StoredRun]) -> list[tuple[StoredRun, ...]]:
+    """Runs that differ by their seed together, sorted by it; of several of one seed the last."""
+    together: dict[tuple[str, ...], dict[int, StoredRun]] = defaultdict(dict)
+    for run in runs:
+        together[run.of][run.manifest.cell.seed] = run
+    return [tuple(by_seed[seed] for seed in sorted(by_seed)) for by_seed in together.values()]
+
+
+def _seed_areas(db: duckdb.DuckDBPyConnection, runs: Sequence[StoredRun]) -> SeedAreas | None:
+    if len(runs) < 2:
+        return None
+    ids = [run.run_id for run in runs]
+    try:
+        scored = scored_together(db, ids)
+    except StoreError:  # other test images: what the areas have in common is not known
+        return None
+    of_tasks = {task: scored.of_task(subtypes) for task, subtypes in tasks_of(db, ids[0]).items()}
+    return SeedAreas(
+        ids, {task: paired_areas(one.labels, one.scores, one.codes) for task, one in of_tasks.items() if all(one.counts)}
+    )
 
 
 def series_of(runs: Iterable[StoredRun], protocol: ProtocolSpec, study: Study) -> list[Series]:
     """Runs that differ by their seed together; of several of one seed the newest counts, so ``runs`` are the newest last."""
-    together: dict[tuple[str, ...], dict[int, StoredRun]] = defaultdict(dict)
-    for run in runs:
-        together[run.of][run.manifest.cell.seed] = run
+    runs = list(runs)
     copies: dict[str, set[str]] = defaultdict(set)
     for run in runs:
         copies[run.manifest.cell.dataset].add(run.fingerprint)
     digest = resolve(protocol, {}).fit_digest
     found = []
-    for by_seed in together.values():
-        chosen = tuple(by_seed[seed] for seed in sorted(by_seed))
+    for chosen in _by_seed(runs):
         several = len(copies[chosen[0].manifest.cell.dataset]) > 1
         found.append(Series(chosen, tuple(_bars(chosen[0], digest)), tuple(_marks(chosen, study, several))))
     return sorted(found, key=lambda one: (len(one.barred), one.manifest.variant != one.manifest.cell.model, one.manifest.variant))

@@ -74,7 +74,11 @@ def plannings(
         runs = [run for run in runs if run.unranked is None and run.newest] or _native(db, runs)
         if not runs:
             raise StoreError(f"all runs on {dataset} are of detectors trained on another dataset; name them to look at them")
-    found = [planning for own in _test_sets(runs, _images_scored(db, runs)) for planning in _plannings(db, own, task, every=bool(contenders))]
+    found = [
+        planning
+        for own in _test_sets(runs, _images_scored(db, runs))
+        for planning in _plannings(db, own, task, every=bool(contenders))
+    ]
     if not found:
         raise StoreError(f"the test images of {dataset} are of one class, or have no task {task!r}; nothing can be compared")
     return found

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+from scipy.special import ndtr
 
+from adbench_harness.metrics.comparison import mean_interval, seed_means
+from adbench_harness.metrics.delong import paired_areas
 from adbench_harness.published import Claim
-from adbench_harness.reproduction.estimate import Estimate, estimate
+from adbench_harness.reproduction.estimate import Estimate, estimate, estimate_area
 from adbench_harness.reproduction.series import Measured
 
 
@@ -58,6 +62,45 @@ def test_it_stays_within_what_a_share_can_be() -> None:
 
 def test_a_value_outside_its_own_interval_has_no_negative_width() -> None:
     assert estimate([Measured(0.9, 0.91, 0.95)]).low == pytest.approx(0.9)
+
+
+def test_of_areas_only_the_seeds_own_spread_is_added_to_the_images_error() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.array([0, 1], dtype=np.int8), [20, 100])
+    scores = random.normal(size=120) + random.normal(size=(3, 120)) + labels
+    areas = paired_areas(labels, scores)
+    found = estimate_area(areas)
+    joined = estimate([Measured(one.value, one.interval.low, one.interval.high) for one in map(areas.area, range(3))])
+    known = mean_interval(seed_means(areas, [np.arange(3)]), 0)
+    assert found is not None
+    assert found.value == pytest.approx(joined.value)
+    assert (found.low, found.high, found.basis) == (known.low, known.high, "seeds and images")
+    assert found.low is not None
+    assert found.high is not None
+    assert joined.low is not None
+    assert joined.high is not None
+    assert found.high - found.low < joined.high - joined.low
+
+
+def test_the_interval_of_areas_holds_the_true_one_as_often_as_it_says() -> None:
+    random = np.random.default_rng(1)
+    labels = np.repeat(np.array([0, 1], dtype=np.int8), [30, 60])
+    true = float(ndtr(1.5 / math.sqrt(4 + 0.4**2)))  # an abnormal score less a normal one has that mean and that variance
+    within = 0
+    for _ in range(400):
+        images = random.normal(size=90)
+        rows = [images + random.normal(size=90) + labels * (1.5 + 0.4 * random.normal()) for _ in range(3)]
+        found = estimate_area(paired_areas(labels, np.array(rows)))
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        within += found.low <= true <= found.high
+    assert within / 400 == pytest.approx(0.95, abs=0.035)
+
+
+def test_of_a_single_image_in_a_class_the_areas_say_nothing() -> None:
+    labels = np.array([0, 1, 1], dtype=np.int8)
+    assert estimate_area(paired_areas(labels, np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 2.0]]))) is None
 
 
 @pytest.mark.parametrize(

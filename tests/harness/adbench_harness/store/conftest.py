@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -30,18 +30,30 @@ def score(results: Results, make_manifest: Callable[..., Manifest]) -> Score:
         prefix: str = "i",
         thresholds: Sequence[str] = ("normal-q95", "youden"),
         source: str | None = None,
+        trained_on: str | None = None,
+        created: str = "2026-01-02T03:04:05Z",
+        overrides: Mapping[str, str] | None = None,
     ) -> str:
-        run_id = f"{model}-{dataset}-{split}{seed}"
-        cell = Cell(model=model, options={}, dataset=dataset, protocol="p", fit_digest="f" * 16, split=split, seed=seed)
+        run_id = f"{model}-{dataset}-{split}{seed}" + (f"-from-{trained_on}" if trained_on else "")
+        cell = Cell(
+            model=model,
+            options={},
+            dataset=dataset,
+            protocol="p",
+            fit_digest="f" * 16,
+            split=split,
+            seed=seed,
+            trained_on=trained_on,
+        )
         protocol = {
             "name": "p",
             "version": 1,
             "evaluation": {"thresholds": list(thresholds)},
             "evaluation_digest": "e",
-            "overrides": {},
+            "overrides": dict(overrides or {}),
         }
         card = {"title": "Made", "fingerprint": "d" * 16, "tasks": {"spots": ["spot"]}, "independent_source": source}
-        manifest = make_manifest(run_id, cell=cell, variant=model, protocol=protocol, dataset=card)
+        manifest = make_manifest(run_id, cell=cell, variant=model, protocol=protocol, dataset=card, created=created)
         write_run(results.runs, manifest, _scores(model, dataset, split, seed, gain, abnormal, groups, prefix), [], None)
         return run_id
 

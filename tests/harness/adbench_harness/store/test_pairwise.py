@@ -137,6 +137,28 @@ def test_across_datasets_each_source_has_one_vote(results: Results, score: Any) 
     assert pair.adjusted == pair.p < 0.01
 
 
+def test_over_datasets_p_is_corrected_over_all_splits_together(results: Results, score: Any) -> None:
+    for split in (0, 1):
+        for model, gain in (("a", 1.0), ("b", 1.4)):
+            for dataset in ("one", "two"):
+                score(model, dataset, gain=gain, split=split)
+    overall = compared(results, "a", "b").overall
+    pairs = [pair for one in overall for pair in one.pairs]
+    assert [(one.split, len(one.pairs)) for one in overall] == [(0, 1), (1, 1)]
+    assert [pair.adjusted for pair in pairs] == pytest.approx(holm([pair.p for pair in pairs]))
+
+
+def test_over_datasets_seeds_count_as_in_the_test_on_each(results: Results, score: Any) -> None:
+    for seed in (0, 1):
+        for model, gain in (("a", 0.5), ("b", 1.5)):
+            for dataset in ("one", "two"):
+                score(model, dataset, gain=gain, seed=seed)
+    report = compared(results, "a", "b", tasks=("all", "spots"))
+    (pair,) = report.overall[0].pairs
+    assert pair.interval.method == "paired bootstrap and seeds"
+    assert 1 <= pair.freedom < np.inf
+
+
 def test_the_source_is_the_run_s_else_the_dataset_s_else_its_name(results: Results, score: Any) -> None:
     runs = [score("a", "made", source="films"), score("a", "mias-patches"), score("a", "nobody-s")]
     ingest(results)

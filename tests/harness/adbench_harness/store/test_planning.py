@@ -63,6 +63,29 @@ def test_models_below_chance_are_left_out_unless_they_are_named(results: Results
     assert planned(results, "made", "c", task="all")[0].design.area < 0.5
 
 
+def test_without_ranked_runs_others_are_looked_at_but_never_detectors_trained_elsewhere(results: Results, score: Any) -> None:
+    score("a", trained_on="other", created="2026-02-02T00:00:00Z")
+    with pytest.raises(StoreError, match="all runs on made are of detectors trained on another dataset"):
+        planned(results, "made")
+    for model in ("b", "c"):
+        score(model, overrides={"epochs": "1"})
+    (found,) = planned(results, "made", task="all")
+    assert (found.models, found.pairs) == (2, 1)
+    (named,) = planned(results, "made", "a-made-00-from-other", task="all")
+    assert named.models == 1
+
+
+def test_runs_on_other_test_images_than_the_newest_are_left_out(results: Results, score: Any) -> None:
+    score("a", prefix="old")
+    score("b")
+    score("c", created="2026-02-02T00:00:00Z")
+    for split in (0, 1):
+        score("d", split=split, abnormal=30, created="2026-01-01T00:00:00Z")
+    whole, other = planned(results, "made", task="all")
+    assert (whole.split, whole.design.abnormal, whole.models) == (0, 36, 2)
+    assert (other.split, other.design.abnormal, other.models) == (1, 30, 1)
+
+
 @pytest.mark.parametrize(
     ("words", "task", "error", "message"),
     [

@@ -59,4 +59,5 @@ def _score_interval(share: float, size: float) -> tuple[float, float]:
     z = float(norm.ppf((1 + LEVEL) / 2))
     centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * float(np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Without a hit the interval begins at 0, and with nothing else it ends at 1, but for rounding.
+    return (0.0 if share == 0 else max(0.0, centre - half)), (1.0 if share == 1 else min(1.0, centre + half))

@@ -66,8 +66,7 @@ def list_runs(folder: Results, as_json: bool = False, wanted: tuple[str, ...] = 
     from ..registry import unknown_name
     from ..store.database import reading
     from ..store.queries import run_rows
-    from .running import rule_words
-    from .show import estimate, print_json, print_rows
+    from .show import estimate, print_json, print_rows, rule_words
 
     for rule in wanted:
         if rule not in RULES:
@@ -134,8 +133,7 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
 
 
 def _print_figures(columns: list[str], rows: Sequence[tuple[list[str], Figure | PartFigure]]) -> None:
-    from .running import rule_words
-    from .show import NONE, print_rows
+    from .show import NONE, print_rows, rule_words
 
     shown: list[list[object]] = []
     for first, figure in rows:

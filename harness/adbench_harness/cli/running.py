@@ -16,7 +16,7 @@ from ..api import AdbenchError, StoreError
 from ..executors.local import Attempt, execute
 from ..home import Home, Results
 from ..metrics.evaluation import NO_RULE, RANDOM, Figure
-from ..metrics.thresholds import FEWEST_HELD_OUT, RULES, TRIVIAL
+from ..metrics.thresholds import FEWEST_HELD_OUT, TRIVIAL
 from ..plan import RunRequest
 from ..result import read_scores
 from ..retention import KeepWeights
@@ -26,7 +26,7 @@ from ..store.figures import Rulebook, figures
 from ..store.ingest import ingest
 from ..store.queries import figures_of
 from .progress import RunProgress
-from .show import estimate, figure, print_json, print_rows
+from .show import estimate, figure, print_json, print_rows, rule_words
 
 
 def make_runs(
@@ -191,13 +191,6 @@ def with_interval(found: Figure | None) -> str:
     if found is None:
         return figure(None)
     return estimate(found.value, found.interval.low, found.interval.high) if found.interval else figure(found.value)
-
-
-def rule_words(rule: str) -> str:
-    """A rule's name with the word that tells what it saw."""
-    if rule == TRIVIAL:
-        return "everything abnormal"
-    return f"{rule} (oracle)" if RULES[rule].oracle else rule
 
 
 def _plain(attempt: Attempt, results: Results | None) -> dict[str, Any]:

@@ -65,6 +65,15 @@ def estimate(value: float | None, low: float | None = None, high: float | None =
     return f"{value:.3f}{chr(10) if Console().is_terminal else ' '}[{low:.3f}, {high:.3f}]"
 
 
+def rule_words(rule: str) -> str:
+    """A threshold rule's name with the word that tells what it saw."""
+    from ..metrics.thresholds import RULES, TRIVIAL  # of no use where no rule is shown, and seconds to import
+
+    if rule == TRIVIAL:
+        return "everything abnormal"
+    return f"{rule} (oracle)" if RULES[rule].oracle else rule
+
+
 def _cell(value: object) -> str:
     if value is None:
         return NONE

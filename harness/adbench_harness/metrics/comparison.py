@@ -185,7 +185,7 @@ def contrast(means: SeedMeans, first: int, second: int) -> Contrast:
     freedom = _freedom(variance, means, [first, second])
     if math.isinf(freedom) or not variance > 0:  # nan too
         return Contrast(plain.value, plain.interval, plain.p, math.inf)
-    return by_t(plain.value, variance, freedom, f"{_name(means)} and seeds, paired")
+    return by_t(plain.value, variance, freedom, f"{means.areas.method} and seeds, paired")
 
 
 def by_t(value: float, variance: float, freedom: float, method: str) -> Contrast:
@@ -213,7 +213,7 @@ def mean_interval(means: SeedMeans, model: int) -> Interval:
     half = _width(freedom) * math.sqrt(variance) / (value * (1 - value))
     low, high = expit(logit(value) - half), expit(logit(value) + half)
     seeds = "" if math.isinf(freedom) else " and seeds"
-    return Interval(float(low), float(high), f"{_name(means)}{seeds}, logit")
+    return Interval(float(low), float(high), f"{means.areas.method}{seeds}, logit")
 
 
 def _freedom(variance: float, means: SeedMeans, models: Sequence[int]) -> float:
@@ -231,7 +231,3 @@ def _width(freedom: float) -> float:
     """Half the width of a 95 % interval, in standard errors."""
     half = (1 + LEVEL) / 2
     return float(ndtri(half) if math.isinf(freedom) else stdtrit(freedom, half))
-
-
-def _name(means: SeedMeans) -> str:
-    return "Obuchowski" if means.areas.grouped else "DeLong"

@@ -56,6 +56,11 @@ class PairedAreas:
     """Normal images; if grouped, groups that hold one."""
     grouped: bool
 
+    @property
+    def method(self) -> str:
+        """Whose variance it is."""
+        return "Obuchowski" if self.grouped else "DeLong"
+
     def area(self, row: int) -> Area:
         """What `roc_area` says of one model."""
         value, variance = float(self.values[row]), float(self.covariance[row, row])
@@ -63,7 +68,7 @@ class PairedAreas:
             return Area(value, variance, _counted(self, value))
         half = _Z * math.sqrt(variance) / (value * (1 - value))
         low, high = expit(logit(value) - half), expit(logit(value) + half)
-        return Area(value, variance, Interval(float(low), float(high), f"{_name(self)}, logit"))
+        return Area(value, variance, Interval(float(low), float(high), f"{self.method}, logit"))
 
 
 @dataclass(frozen=True)
@@ -149,10 +154,10 @@ def difference(paired: PairedAreas, i: int, j: int) -> Difference:
     variance = own - 2 * float(paired.covariance[i, j])
     if variance > _ROUNDING * own:  # false if nan
         error = math.sqrt(variance)
-        interval = Interval(value - _Z * error, value + _Z * error, f"{_name(paired)}, paired")
+        interval = Interval(value - _Z * error, value + _Z * error, f"{paired.method}, paired")
         return Difference(value, interval, _two_sided(value / error))
     if value == 0 and own > 0:
-        return Difference(0.0, Interval(0.0, 0.0, f"{_name(paired)}, paired"), 1.0)
+        return Difference(0.0, Interval(0.0, 0.0, f"{paired.method}, paired"), 1.0)
     one, other = _counted(paired, first), _counted(paired, second)
     low = value - math.hypot(first - one.low, other.high - second)
     high = value + math.hypot(one.high - first, second - other.low)
@@ -250,10 +255,6 @@ def _covariance(abnormal: _Share, normal: _Share) -> Values:
         (c10 - c11) * (by_abnormal @ by_abnormal.T) + (c01 - c11) * (by_normal @ by_normal.T) + c11 * (by_both @ by_both.T)
     )
     return found
-
-
-def _name(paired: PairedAreas) -> str:
-    return "Obuchowski" if paired.grouped else "DeLong"
 
 
 def _counted(paired: PairedAreas, value: float) -> Interval:

@@ -40,6 +40,11 @@ RANDOM: Final = "random_"
 """Begins the name of what random scores give in place of the figure."""
 
 
+def in_task(labels: Labels, subtypes: Sequence[str], wanted: Sequence[str]) -> NDArray[np.bool_]:
+    """Which images (N,) a task has: the normal ones, and the abnormal ones of the wanted kinds."""
+    return np.asarray((labels == 0) | np.isin(np.asarray(subtypes, dtype=object), list(wanted)))
+
+
 @dataclass(frozen=True)
 class Figure:
     """One number of a run."""
@@ -84,7 +89,7 @@ class ScoredImages:
         """The normal images and the abnormal ones of the given kinds; None: of all kinds."""
         if subtypes is None:
             return self
-        return self.where((self.labels == 0) | np.isin(np.asarray(self.subtypes, dtype=object), list(subtypes)))
+        return self.where(in_task(self.labels, self.subtypes, subtypes))
 
 
 def evaluate(images: ScoredImages, tasks: Mapping[str, Sequence[str]], rules: Sequence[str]) -> list[Figure]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..api import StoreError
-from ..metrics.evaluation import ALL
+from ..metrics.evaluation import ALL, in_task
 from ..metrics.groups import Groups, group_codes
 from ..metrics.ranking import Labels, Values
 
@@ -47,8 +47,7 @@ class ScoredTogether:
         """The images of a task: all normal ones and the abnormal ones of the given kinds; None stands for all."""
         if subtypes is None:
             return self
-        chosen = (self.labels == 0) | np.isin(np.asarray(self.subtypes, dtype=object), list(subtypes))
-        kept: list[int] = np.flatnonzero(chosen).tolist()
+        kept: list[int] = np.flatnonzero(in_task(self.labels, self.subtypes, subtypes)).tolist()
         return replace(
             self,
             images=[self.images[place] for place in kept],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -14,14 +14,16 @@ from adbench_harness import __version__
 from adbench_harness.api import StoreError
 from adbench_harness.store.database import reading
 
-from .pages import pages
+from .contents import files
+from .site import DEFAULTS, Choices
 
 MARKER: Final = ".adbench-site"
 """Lists the files that we wrote, so that nothing else is ever removed."""
-STATIC: Final = ("static/style.css",)
+SUFFIXES: Final = frozenset({".bib", ".css", ".csv", ".duckdb", ".html", ".jpg", ".js", ".json", ".parquet", ".svg", ".wasm"})
+"""Of the files that we write."""
 
 
-def build(database: Path, out: Path) -> Path:
+def build(database: Path, out: Path, choices: Choices = DEFAULTS) -> Path:
     """Render the site of a database into a folder; path of its index page.
 
     The same store gives the same bytes. A database that does not exist yet gives a page that says how to make a run.
@@ -30,7 +32,7 @@ def build(database: Path, out: Path) -> Path:
         StoreError: if the database can't be read, the folder is not a site and not empty, or it can't be written.
     """
     written = _written(out)
-    found = dict(_files(database))
+    found = dict(_files(database, choices))
     try:
         _write(out, found, written)
     except OSError as error:
@@ -38,24 +40,14 @@ def build(database: Path, out: Path) -> Path:
     return out / "index.html"
 
 
-def _files(database: Path) -> Iterator[tuple[str, bytes]]:
-    for name in STATIC:
-        yield name, (files(__package__) / name).read_bytes()
+def _files(database: Path, choices: Choices) -> Iterator[tuple[str, bytes]]:
     try:
-        if not database.is_file():
-            yield from _pages(None)
-            return
-        with reading(database) as db:
-            yield from _pages(db)
+        with reading(database) if database.is_file() else nullcontext() as db:
+            for file in files(db, __version__, choices):
+                yield file.path, file.content
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]
         raise StoreError(f"{database} can't be read ({reason}); it is made from the runs: adbench results rebuild") from None
-
-
-def _pages(db: duckdb.DuckDBPyConnection | None) -> Iterator[tuple[str, bytes]]:
-    for page in pages(db, __version__):
-        # A lone surrogate can't be written; a name may have one.
-        yield page.path, page.text.encode("utf-8", "backslashreplace")
 
 
 def _written(out: Path) -> set[str]:
@@ -74,7 +66,7 @@ def _written(out: Path) -> set[str]:
 def _inside(name: str) -> bool:
     """Whether a name from the marker stays in the site, wherever the marker comes from."""
     path = PurePosixPath(name)
-    return bool(name) and not path.is_absolute() and ".." not in path.parts and path.suffix in (".html", ".css")
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and path.suffix in SUFFIXES
 
 
 def _write(out: Path, found: Mapping[str, bytes], written: set[str]) -> None:
@@ -82,7 +74,7 @@ def _write(out: Path, found: Mapping[str, bytes], written: set[str]) -> None:
     # Before the first page, so that a build that is cut off is known as ours and cleaned up by the next one.
     _put(out / MARKER, _listing(written | set(found)))
     for name, content in found.items():
-        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
         _put(out / name, content)
     for name in sorted(written - set(found)):
         (out / name).unlink(missing_ok=True)

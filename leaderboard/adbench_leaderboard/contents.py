@@ -1,0 +1,28 @@
+"""Everything that a site consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files as resources
+from typing import Final
+
+import duckdb
+
+from . import queries
+from .pages import dataset, index, model, run
+from .site import Choices, File, Site
+from .templating import Templates
+
+STATIC: Final = ("static/style.css", "static/site.js")
+PAGES: Final = (index, dataset, model, run)
+"""What makes the files of a site: each takes the site and its templates."""
+
+
+def files(db: duckdb.DuckDBPyConnection | None, version: str, choices: Choices) -> Iterator[File]:
+    """Every file of the site; without a database, the page that says how to make a run."""
+    for name in STATIC:
+        yield File(name, (resources(__package__) / name).read_bytes())
+    site = Site(db, queries.runs(db) if db else [], version, choices)
+    templates = Templates.of(site)
+    for page in PAGES:
+        yield from page.files(site, templates)

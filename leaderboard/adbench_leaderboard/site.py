@@ -1,0 +1,90 @@
+"""What all pages of a site share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import duckdb
+
+from adbench_harness.metrics.thresholds import RULES
+
+from . import names
+from .queries import Run
+from .tables import Board, ModelKey, boards, model_key, newest
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a publisher decides."""
+
+    with_images: bool = False
+    """Whether pictures of test images go onto the site; only a licence can allow that."""
+
+
+DEFAULTS: Final = Choices()
+
+
+@dataclass(frozen=True)
+class File:
+    """A finished file of the site."""
+
+    path: str
+    """Relative to the site's root, with forward slashes."""
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Site:
+    """The runs, and what follows from them alone."""
+
+    db: duckdb.DuckDBPyConnection | None
+    """The stored runs; None if there are none yet."""
+    runs: Sequence[Run]
+    version: str
+    """Of the adbench that renders."""
+    choices: Choices = DEFAULTS
+
+    @cached_property
+    def boards(self) -> list[Board]:
+        """On-protocol comparisons."""
+        return boards(self.runs)
+
+    @cached_property
+    def newest(self) -> Run | None:
+        """The run that was made last."""
+        return newest(self.runs) if self.runs else None
+
+    @cached_property
+    def protocols(self) -> list[str]:
+        """Protocols with runs, with their versions."""
+        return sorted({f"{run.protocol} version {run.protocol_version}" for run in self.runs})
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        """Names of the datasets with runs."""
+        return sorted({run.dataset for run in self.runs})
+
+    @cached_property
+    def oracles(self) -> frozenset[str]:
+        """Rules that see test labels, as stored with the runs or known to this adbench."""
+        return frozenset(name for name, rule in RULES.items() if rule.oracle).union(*(run.oracles for run in self.runs))
+
+    @cached_property
+    def model_pages(self) -> dict[ModelKey, str]:
+        """Where each model's page lies."""
+        return dict(names.model_pages(self.runs))
+
+    def model_page(self, run: Run) -> str:
+        """Where the page of a run's model lies."""
+        return self.model_pages[model_key(run)]
+
+    def unranked(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of the runs that are compared with nothing, though their data is the original."""
+        return [run for run in runs if run.unranked is not None and not run.is_partial]
+
+    def partial(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of the runs that were made on a partial copy of their dataset."""
+        return [run for run in runs if run.is_partial]

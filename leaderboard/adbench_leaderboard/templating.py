@@ -1,0 +1,65 @@
+"""Templates made into files: whatever a plugin or a file name says is text to them, never markup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from adbench_harness.metrics.thresholds import TRIVIAL
+
+from . import charts, names, wording
+from .queries import ALL
+from .site import File, Site
+from .tables import dataset_key
+
+
+@dataclass(frozen=True)
+class Templates:
+    """The templates of one site."""
+
+    environment: Environment
+
+    @classmethod
+    def of(cls, site: Site) -> Templates:
+        """Templates that know a site's runs."""
+        environment = Environment(
+            loader=PackageLoader("adbench_leaderboard"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=_finalize,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        filters = (wording.rate, wording.count, wording.number, wording.duration, wording.moment, wording.plural, wording.plain)
+        environment.filters.update({function.__name__: function for function in (*filters, wording.facts, charts.share)})
+        environment.globals.update(
+            site=site,
+            ALL=ALL,
+            TRIVIAL=TRIVIAL,
+            chart=charts,
+            dataset_key=dataset_key,
+            dataset_page=names.dataset_page,
+            model_page=site.model_page,
+            model_key_page=site.model_pages.__getitem__,
+            area_title=wording.area_title,
+            rule_description=wording.rule_description,
+            rule_title=wording.rule_title,
+            run_page=names.run_page,
+            web_address=names.web_address,
+        )
+        return cls(environment)
+
+    def page(self, template: str, path: str, **values: Any) -> File:
+        """A page at a place of the site."""
+        root = "../" * path.count("/")
+        text = self.environment.get_template(template).render(root=root, path=path, **values)
+        # A lone surrogate can't be written; a name may have one.
+        return File(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _finalize(value: object) -> object:
+    return names.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

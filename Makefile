@@ -13,8 +13,9 @@ export OMP_WAIT_POLICY ?= PASSIVE
 demo: $(INSTALLED) ## run, store and site on the embedded dataset
 	$(BIN)/adbench demo
 
+# A process a core, one thread each: most tests wait for processes that they start.
 test: $(INSTALLED) ## the tests that take seconds
-	$(BIN)/pytest -m "not gpu and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not gpu and not slow"
 
 check: $(INSTALLED) ## lint, format, types, contracts
 	$(BIN)/ruff check .

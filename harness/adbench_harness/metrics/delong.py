@@ -117,10 +117,14 @@ def paired_areas(labels: Labels, scores: Values, groups: Groups | None = None) -
     m = int(np.count_nonzero(abnormal))
     n = count - m
     group = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1]
-    ranks = rankdata(scores, axis=1)
-    # A rank among all less the rank within the class counts the other class's images that lie below, ties half.
-    below = ranks[:, abnormal] - rankdata(scores[:, abnormal], axis=1)
-    above = m - (ranks[:, ~abnormal] - rankdata(scores[:, ~abnormal], axis=1))
+    below, above = np.empty((len(scores), m)), np.empty((len(scores), n))
+    # Row by row, since ranking takes several times the memory of what it ranks.
+    for row, own in enumerate(scores):
+        ranks = rankdata(own)
+        # A rank among all less the rank within the class counts the other class's images that lie below, ties half.
+        below[row] = ranks[abnormal] - rankdata(own[abnormal])
+        above[row] = m - (ranks[~abnormal] - rankdata(own[~abnormal]))
+        del ranks
     number = int(group.max()) + 1
     of_abnormal, of_normal = _share(below, group[abnormal], number), _share(above, group[~abnormal], number)
     covariance = _covariance(of_abnormal, of_normal)

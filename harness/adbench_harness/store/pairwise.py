@@ -138,12 +138,12 @@ def compare(
     notes: list[str] = []
     for meeting in met:
         try:
-            bouts += _bouts(db, meeting, tasks, notes)
+            bouts += bouts_of(db, meeting, tasks, notes)
         except StoreError as error:
             notes.append(f"{meeting.setting.dataset}, split {meeting.split}: {error}")
     if not bouts:
         raise StoreError(f"nothing can be compared: {'; '.join(notes)}")
-    bouts = _placed(bouts)
+    bouts = placed(bouts)
     bouts = _decided(db, bouts, rule or HONEST)
     missing = sorted({bout.meeting.setting.dataset for bout in bouts if any(pair.decisions is None for pair in bout.pairs)})
     if missing and rule is not None:
@@ -167,7 +167,12 @@ def _check_rule(rule: str | None) -> None:
         raise OptionError(f"{rule} decides alike for every detector; there is nothing to compare")
 
 
-def _bouts(db: duckdb.DuckDBPyConnection, meeting: Meeting, tasks: Sequence[str], notes: list[str]) -> Iterator[Bout]:
+def bouts_of(db: duckdb.DuckDBPyConnection, meeting: Meeting, tasks: Sequence[str], notes: list[str]) -> Iterator[Bout]:
+    """A meeting's areas and pairs, a bout a task, not yet corrected for being many; says in ``notes`` which task is left out, and why.
+
+    Raises:
+        StoreError: if the runs did not score the same test images.
+    """
     runs = [run.run_id for own in meeting.runs for run in own]
     together = scored_together(db, runs)
     known = tasks_of(db, runs[0])
@@ -215,7 +220,7 @@ def _model_areas(meeting: Meeting, means: SeedMeans) -> list[ModelArea]:
     ]
 
 
-def _placed(bouts: Sequence[Bout]) -> list[Bout]:
+def placed(bouts: Sequence[Bout]) -> list[Bout]:
     """Correct over every pair of every test set, then say what order that allows on each."""
     adjusted = iter(holm([pair.contrast.p for bout in bouts for pair in bout.pairs]).tolist())
     corrected = [replace(bout, pairs=[replace(pair, adjusted=next(adjusted)) for pair in bout.pairs]) for bout in bouts]

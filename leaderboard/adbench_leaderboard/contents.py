@@ -8,13 +8,13 @@ from typing import Final
 
 import duckdb
 
-from . import queries
-from .pages import dataset, index, model, run
+from . import charts, queries
+from .pages import dataset, index, model, reproduction, run
 from .site import Choices, File, Site
 from .templating import Templates
 
-STATIC: Final = ("static/style.css", "static/site.js")
-PAGES: Final = (index, dataset, model, run)
+STATIC: Final = ("static/style.css", "static/site.js", "static/chart.css", "static/chart.js", "static/reproduction.css")
+PAGES: Final = (index, dataset, model, run, reproduction)
 """What makes the files of a site: each takes the site and its templates."""
 
 
@@ -23,6 +23,8 @@ def files(db: duckdb.DuckDBPyConnection | None, version: str, choices: Choices) 
     for name in STATIC:
         yield File(name, (resources(__package__) / name).read_bytes())
     site = Site(db, queries.runs(db) if db else [], version, choices)
+    if site.runs:
+        yield File("static/vega.js", charts.vega())
     templates = Templates.of(site)
     for page in PAGES:
         yield from page.files(site, templates)

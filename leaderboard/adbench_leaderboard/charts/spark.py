@@ -1,10 +1,10 @@
-"""Shapes of the small charts, as numbers for SVG attributes: the site's policy allows no inline style."""
+"""Shapes of the smallest charts, as numbers for SVG attributes: the site's policy allows no inline style."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from .queries import Curve
+from ..queries import Curve
 
 WIDTH: Final = 240
 HEIGHT: Final = 48

@@ -1,0 +1,21 @@
+"""Charts: figures made of Vega-Lite at build time, and the sparklines of run pages."""
+
+from .bundle import NOTICE, vega
+from .figure import Figure, data, data_path, specification
+from .render import svg
+from .spark import HEIGHT, MARGIN, WIDTH, polyline, share
+
+__all__ = [
+    "HEIGHT",
+    "MARGIN",
+    "NOTICE",
+    "WIDTH",
+    "Figure",
+    "data",
+    "data_path",
+    "polyline",
+    "share",
+    "specification",
+    "svg",
+    "vega",
+]

@@ -9,6 +9,7 @@ import click
 
 from ..metrics.across import FEW_SOURCES
 from ..metrics.comparison import Discordance
+from ..metrics.groups import FEW
 from ..metrics.intervals import Interval
 from ..store.pairwise import Bout, Overall, Report
 from ..store.planning import Planning
@@ -115,15 +116,17 @@ def general_notes(report: Report) -> Iterator[str]:
     grouped = sorted({bout.meeting.setting.dataset for bout in report.bouts if bout.groups is not None})
     if grouped:
         yield f"images of one group do not count as independent on {', '.join(grouped)} (Obuchowski 1997)"
+    if few := sorted({bout.meeting.setting.dataset for bout in report.bouts if bout.has_few_groups}):
+        yield f"fewer than {FEW} groups in a class on {', '.join(few)}: intervals there are too narrow, and p-values too small"
     unknown = sorted({bout.meeting.setting.dataset for bout in report.bouts if bout.groups is None})
     if unknown:
         yield f"no groups are known on {', '.join(unknown)}: where images share patients, intervals are too narrow"
     areas = [(label, area) for bout in report.bouts for label, area in zip(report.labels, bout.areas, strict=True)]
     if single := sorted({label for label, area in areas if len(area.seeds) == 1}):
         yield f"one seed of {', '.join(single)}: this is about the detectors as trained, not about training them again"
-    few = [len(overall.found.sources) for overall in report.overall if len(overall.found.sources) < FEW_SOURCES]
-    if few:
-        words = "1 independent source" if min(few) == 1 else f"{min(few)} independent sources"
+    sources = [len(overall.found.sources) for overall in report.overall if len(overall.found.sources) < FEW_SOURCES]
+    if sources:
+        words = "1 independent source" if min(sources) == 1 else f"{min(sources)} independent sources"
         yield f"{words}: the mean is that of these datasets, and says nothing about datasets not seen"
 
 

@@ -14,6 +14,7 @@ from ..api import AdbenchError, OptionError, StoreError, UnknownNameError
 from ..metrics.across import Across, ScoredSet, across, unit_names
 from ..metrics.comparison import Contrast, Discordance, SeedMeans, contrast, holm, mcnemar, mean_interval, seed_means
 from ..metrics.delong import paired_areas
+from ..metrics.groups import FEW, fewest
 from ..metrics.intervals import Interval
 from ..metrics.standings import letters, rank_intervals, significant
 from ..metrics.thresholds import HONEST, RULES, TRIVIAL
@@ -74,6 +75,12 @@ class Bout:
     areas: Sequence[ModelArea]
     pairs: Sequence[Pair]
     images: ScoredTogether
+
+    @property
+    def has_few_groups(self) -> bool:
+        """Whether a class has images of so few groups that intervals by groups are too narrow."""
+        codes = self.images.codes
+        return codes is not None and fewest(self.images.labels, codes) < FEW
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ def test_two_models_as_a_table(capsys: pytest.CaptureFixture[str], two_datasets:
     assert "letters" not in shown
     for note in (
         "note: images of one group do not count as independent on films (Obuchowski 1997)",
+        "note: fewer than 20 groups in a class on films: intervals there are too narrow",
         "note: no groups are known on slices",
         "note: one seed of strong, weak",
         "note: 2 independent sources",

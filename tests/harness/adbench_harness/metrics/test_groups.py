@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adbench_harness.metrics.groups import connected, group_codes
+from adbench_harness.metrics.groups import connected, fewest, group_codes
 
 
 def test_images_of_a_group_share_a_number_and_others_have_their_own() -> None:
@@ -15,6 +15,13 @@ def test_groups_that_no_two_images_share_say_nothing() -> None:
     assert group_codes(["a", "b", None]) is None
     assert group_codes([None, None]) is None
     assert group_codes([]) is None
+
+
+def test_the_class_in_fewer_groups_decides() -> None:
+    labels = np.array([0, 0, 0, 1, 1], dtype=np.int8)
+    assert fewest(labels, np.array([0, 1, 2, 3, 3])) == 1
+    assert fewest(labels, np.array([0, 0, 0, 3, 4])) == 1
+    assert fewest(labels, np.array([0, 1, 0, 3, 4])) == 2
 
 
 def test_a_group_called_like_a_place_is_no_place() -> None:

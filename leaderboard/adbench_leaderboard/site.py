@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import duckdb
 
+from adbench_harness.home import Home
 from adbench_harness.metrics.thresholds import RULES
 
 from . import names
@@ -18,10 +20,14 @@ from .tables import Board, ModelKey, boards, model_key, newest
 
 @dataclass(frozen=True)
 class Choices:
-    """What a publisher decides."""
+    """What a publisher decides, and where what that needs lies."""
 
-    with_images: bool = False
-    """Whether pictures of test images go onto the site; only a licence can allow that."""
+    with_images: frozenset[str] = frozenset()
+    """Datasets whose test images may be shown; only their licences can allow that."""
+    runs: Path | None = None
+    """The folder of run folders, which keep pictures of a few test images."""
+    home: Home | None = None
+    """Where the datasets' files lie."""
 
 
 DEFAULTS: Final = Choices()

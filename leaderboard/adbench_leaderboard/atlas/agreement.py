@@ -1,0 +1,136 @@
+"""How far models agree image by image, and how far the seeds of one do.
+
+A model is a row of calls (N,): for each image the share of its seeds that call it abnormal, 0 or 1 where there is one seed.
+Agreement is then that of one seed of each model, drawn at random; with a seed each it is the textbook's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.stats import t
+
+from adbench_harness.metrics.groups import Groups
+from adbench_harness.metrics.intervals import LEVEL, wilson
+
+Calls = NDArray[np.float64]
+"""(M, N) in [0, 1]: models by images."""
+FEWEST: Final = 2
+"""Images or groups that an interval needs."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval; None where the images can't tell how sure it is."""
+
+    value: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Pairwise:
+    """Cohen's kappa of each pair of models, (M, M), the upper triangle; NaN where it is not defined."""
+
+    value: NDArray[np.float64]
+    half: NDArray[np.float64]
+    """Half the width of the 95 % interval; NaN where there is none."""
+
+    def of(self, one: int, other: int) -> Estimate | None:
+        """The kappa of two models; None if it is not defined."""
+        first, second = sorted((one, other))
+        return _estimate(float(self.value[first, second]), float(self.half[first, second]))
+
+
+def cohen(calls: Calls, groups: Groups | None) -> Pairwise:
+    """Cohen's kappa (1960) of each pair: agreement beyond what the two shares of abnormal calls give by chance.
+
+    It is not defined where a model says the same of all images. The variance is the delta method's (Fleiss, Cohen and Everitt
+    1969), by what each image adds to kappa; what images of a group add is summed first, so that a patient counts once.
+
+    Args:
+        calls: (M, N).
+        groups: (N,) which images are not independent of each other; None if all are.
+    """
+    models = len(calls)
+    value, half = np.full((models, models), np.nan), np.full((models, models), np.nan)
+    rate, varies, units = calls.mean(1), np.ptp(calls, 1) > 0, _units(groups, calls.shape[1])
+    for one in np.flatnonzero(varies).tolist():
+        others = np.flatnonzero(varies[one + 1 :]) + one + 1
+        if not len(others):
+            continue
+        mine, theirs, p, q = calls[one], calls[others], rate[one], rate[others][:, None]
+        same = mine * theirs + (1 - mine) * (1 - theirs)
+        chance = p * q + (1 - p) * (1 - q)
+        drift = (mine - p) * (2 * q - 1) + (theirs - q) * (2 * p - 1)
+        value[one, others], half[one, others] = _kappa(same, chance, drift, units)
+    return Pairwise(value, half)
+
+
+def fleiss(calls: Calls, groups: Groups | None) -> Estimate | None:
+    """Fleiss' kappa (1971) over all models, the raters; None where all say the same of all images.
+
+    Its interval is made as Cohen's.
+    """
+    models, number = calls.shape
+    raised = calls.sum(0)
+    same = ((raised**2 - (calls**2).sum(0)) + ((models - raised) ** 2 - ((1 - calls) ** 2).sum(0))) / (models * (models - 1))
+    share = raised / models
+    p = share.mean()
+    if p in (0.0, 1.0):
+        return None
+    drift = 2 * (2 * p - 1) * (share - p)
+    value, half = _kappa(same[None], np.array([[p**2 + (1 - p) ** 2]]), drift[None], _units(groups, number))
+    return _estimate(float(value[0]), float(half[0]))
+
+
+def flips(seeds: NDArray[np.bool_], groups: Groups | None) -> Estimate | None:
+    """The share of images whose verdict differs between two seeds of a model, over all pairs of them; None for a single seed.
+
+    Args:
+        seeds: (S, N) whether each seed calls each image abnormal.
+        groups: (N,) which images are not independent of each other; None if all are.
+    """
+    number, images = seeds.shape
+    if number < 2:
+        return None
+    raised = seeds.sum(0)
+    differing = 2 * raised * (number - raised) / (number * (number - 1))
+    found = wilson(differing, np.arange(images) if groups is None else groups)
+    return Estimate(float(differing.mean()), (found.low, found.high) if found else None)
+
+
+def _kappa(
+    same: NDArray[np.float64], chance: NDArray[np.float64], drift: NDArray[np.float64], units: csr_array
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Kappa of K pairs and half the width of each interval, (K,).
+
+    Args:
+        same: (K, N) how far each image is called the same.
+        chance: (K, 1) what chance gives.
+        drift: (K, N) what each image adds to ``chance``.
+        units: (N, U) which image is of which unit.
+    """
+    agreed, number = same.mean(1, keepdims=True), units.shape[1]
+    value = ((agreed - chance) / (1 - chance))[:, 0]
+    if number < FEWEST:
+        return value, np.full(len(value), np.nan)
+    added = ((same - agreed) * (1 - chance) - (1 - agreed) * drift) / (1 - chance) ** 2
+    variance = number / (number - 1) * ((added @ units) ** 2).sum(1) / same.shape[1] ** 2
+    # Where no image adds anything, as when all agree, the images don't say how sure that is.
+    variance[variance < np.finfo(float).eps] = np.nan
+    return value, t.ppf((1 + LEVEL) / 2, number - 1) * np.sqrt(variance)
+
+
+def _units(groups: Groups | None, number: int) -> csr_array:
+    of = np.arange(number) if groups is None else np.unique(groups, return_inverse=True)[1]
+    return csr_array((np.ones(number), (np.arange(number), of)), shape=(number, int(of.max(initial=-1)) + 1))
+
+
+def _estimate(value: float, half: float) -> Estimate | None:
+    if np.isnan(value):
+        return None
+    return Estimate(value, None if np.isnan(half) else (max(-1.0, value - half), min(1.0, value + half)))

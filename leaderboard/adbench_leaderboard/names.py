@@ -10,11 +10,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from .queries import Run
-from .tables import ModelKey, by_name, model_key
+from .tables import ModelKey, ProtocolKey, by_name, model_key
 
 PLAIN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 DEVICE: Final = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
 """Names that Windows keeps for itself."""
+DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 WRITTEN: Final = "\n\t\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Control characters that ordinary text needs."""
 
@@ -40,6 +41,14 @@ def dataset_page(name: str) -> str:
     return f"dataset/{slug(name)}.html"
 
 
+def board_anchor(key: ProtocolKey) -> str:
+    """What a board is called in addresses and file names; it stays the same as long as its rules do."""
+    parts = f"{key.name}-{key.version}-{key.fit_digest}-{key.evaluation_digest}"
+    # From the right, this can be read in one way only.
+    plain = PLAIN.fullmatch(parts) and all(DIGEST.fullmatch(part) for part in key[2:])
+    return parts if plain else slug(" ".join(map(str, key)))
+
+
 def model_pages(runs: Iterable[Run]) -> Mapping[ModelKey, str]:
     """Where each model's page lies; where one variant name stands for several option sets, the options tell them apart."""
     keys = by_name(model_key(run) for run in runs)
@@ -49,6 +58,8 @@ def model_pages(runs: Iterable[Run]) -> Mapping[ModelKey, str]:
 
 def web_address(text: str) -> str:
     """The text if it is an http or https address, else nothing."""
+    if text[:4].lower() != "http":  # hardly any text is one, and taking it apart is slow
+        return ""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -59,6 +70,8 @@ def web_address(text: str) -> str:
 
 def printable(text: str) -> str:
     """The text with control characters spelt out, among them those that turn the direction of what follows."""
+    if text.isprintable():  # most are, and a site prints millions
+        return text
     return "".join(f"\\u{ord(character):04x}" if _controls(character) else character for character in text)
 
 

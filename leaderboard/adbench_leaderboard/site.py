@@ -15,7 +15,8 @@ from adbench_harness.metrics.thresholds import RULES
 
 from . import names
 from .queries import Run
-from .tables import Board, ModelKey, boards, model_key, newest
+from .standing import Standing, standing
+from .tables import Board, ModelKey, ProtocolKey, boards, model_key, newest
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Site:
     def boards(self) -> list[Board]:
         """On-protocol comparisons."""
         return boards(self.runs)
+
+    @cached_property
+    def standings(self) -> dict[ProtocolKey, Standing]:
+        """Who can be told apart on each board."""
+        return {board.key: standing(self.db, board) for board in self.boards} if self.db is not None else {}
 
     @cached_property
     def newest(self) -> Run | None:

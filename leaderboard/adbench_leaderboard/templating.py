@@ -35,7 +35,9 @@ class Templates:
             keep_trailing_newline=True,
         )
         filters = (wording.rate, wording.count, wording.number, wording.duration, wording.moment, wording.plural, wording.plain)
-        environment.filters.update({function.__name__: function for function in (*filters, wording.facts, charts.share)})
+        environment.filters.update(
+            {function.__name__: function for function in (*filters, wording.facts, wording.lettering, charts.share)}
+        )
         environment.globals.update(
             site=site,
             ALL=ALL,
@@ -46,6 +48,7 @@ class Templates:
             model_page=site.model_page,
             model_key_page=site.model_pages.__getitem__,
             area_title=wording.area_title,
+            board_anchor=names.board_anchor,
             rule_description=wording.rule_description,
             rule_title=wording.rule_title,
             run_page=names.run_page,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
+from string import ascii_letters
 from typing import Any, Final
 
 from adbench_harness.metrics.thresholds import HONEST, RULES, TRIVIAL
@@ -19,6 +21,8 @@ TITLES: Final = {
     "spec-at-sens-95": "specificity at sensitivity 0.95",
     TRIVIAL: "everything abnormal",
 }
+LETTER: Final = re.compile(r"[a-zA-Z]|\(\d+\)")
+"""Groups beyond the alphabet are numbers in brackets."""
 AREAS: Final[Mapping[str, str]] = {
     "roc_auc": "ROC AUC",
     "partial_auc": "partial ROC AUC, false positive rate to 0.1, standardised",
@@ -78,6 +82,17 @@ def moment(created: str) -> str:
 def plural(number: int, word: str) -> str:
     """A number of things."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def lettering(letters: str) -> str:
+    """Letters of models that can't be told apart, three or more neighbours as a range: "abcde" is "a-e"."""
+    runs: list[list[str]] = []
+    for name in LETTER.findall(letters):
+        if runs and len(name) == 1 and (runs[-1][-1] + name) in ascii_letters:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return "\N{NARROW NO-BREAK SPACE}".join(f"{run[0]}\N{EN DASH}{run[-1]}" if len(run) > 2 else "".join(run) for run in runs)
 
 
 def area_title(name: str) -> str:

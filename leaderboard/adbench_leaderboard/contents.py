@@ -9,12 +9,23 @@ from typing import Final
 import duckdb
 
 from . import charts, queries
-from .pages import dataset, index, model, reproduction, run
+from .pages import checklist, dataset, explore, index, model, reproduction, run
 from .site import Choices, File, Site
 from .templating import Templates
 
-STATIC: Final = ("static/style.css", "static/site.js", "static/chart.css", "static/chart.js", "static/reproduction.css")
-PAGES: Final = (index, dataset, model, run, reproduction)
+STATIC: Final = (
+    "static/style.css",
+    "static/site.js",
+    "static/chart.css",
+    "static/chart.js",
+    "static/checklist.css",
+    "static/explore.css",
+    "static/explore.js",
+    "static/reproduction.css",
+    "static/run.css",
+    "static/run.js",
+)
+PAGES: Final = (index, dataset, model, run, reproduction, checklist, explore)
 """What makes the files of a site: each takes the site and its templates."""
 
 

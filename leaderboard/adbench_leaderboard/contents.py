@@ -9,13 +9,15 @@ from typing import Final
 import duckdb
 
 from . import charts, queries
-from .pages import checklist, dataset, explore, index, model, reproduction, run
+from .pages import checklist, dataset, explore, index, model, reproduction, run, shards
 from .site import Choices, File, Site
 from .templating import Templates
 
 STATIC: Final = (
     "static/style.css",
     "static/site.js",
+    "static/atlas.css",
+    "static/atlas.js",
     "static/chart.css",
     "static/chart.js",
     "static/checklist.css",
@@ -25,7 +27,7 @@ STATIC: Final = (
     "static/run.css",
     "static/run.js",
 )
-PAGES: Final = (index, dataset, model, run, reproduction, checklist, explore)
+PAGES: Final = (index, dataset, model, run, reproduction, checklist, explore, shards)
 """What makes the files of a site: each takes the site and its templates."""
 
 

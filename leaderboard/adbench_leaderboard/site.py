@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from adbench_harness.home import Home
 from adbench_harness.metrics.thresholds import RULES
 
 from . import names
+from .atlas.collected import Atlas, collect
 from .queries import Run
 from .standing import Standing, standing
 from .tables import Board, ModelKey, ProtocolKey, boards, model_key, newest
@@ -29,6 +30,8 @@ class Choices:
     """The folder of run folders, which keep pictures of a few test images."""
     home: Home | None = None
     """Where the datasets' files lie."""
+    engine: Sequence[File] = ()
+    """The database engine that lets readers ask with SQL; empty if the site goes without."""
 
 
 DEFAULTS: Final = Choices()
@@ -63,6 +66,15 @@ class Site:
     def standings(self) -> dict[ProtocolKey, Standing]:
         """Who can be told apart on each board."""
         return {board.key: standing(self.db, board) for board in self.boards} if self.db is not None else {}
+
+    @cached_property
+    def atlases(self) -> Mapping[str, Atlas]:
+        """What is known image by image, by dataset; of those that have a comparison."""
+        if self.db is None:
+            return {}
+        homes = {name: self.choices.home if name in self.choices.with_images else None for name in self.datasets}
+        found = {name: collect(self.db, self.boards, name, home) for name, home in homes.items()}
+        return {name: atlas for name, atlas in found.items() if atlas.summaries}
 
     @cached_property
     def newest(self) -> Run | None:

@@ -30,8 +30,8 @@ class Hard:
     @property
     def shown(self) -> list[tuple[int, int | None]]:
         """Place and model of the images that stand in the page."""
-        models = self.models or [None] * len(self.places)
-        return list(zip(self.places, models, strict=True))[:SHOWN]
+        models: Sequence[int | None] = self.models or [None] * len(self.places)
+        return list(zip(self.places[:SHOWN], models[:SHOWN], strict=True))
 
 
 MISSED: Final = "missed"

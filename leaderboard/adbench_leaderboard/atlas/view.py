@@ -97,7 +97,8 @@ class View:
     def hardness(self) -> NDArray[np.float64]:
         """(N,): how wrong an image's place is, mean over models: 1 for an abnormal one below all others."""
         place = self.percentiles.mean(0)
-        return np.where(self.labels == 1, 1 - place, place)
+        hardness: NDArray[np.float64] = np.where(self.labels == 1, 1 - place, place)
+        return hardness
 
     @property
     def rule(self) -> str | None:
@@ -106,7 +107,8 @@ class View:
 
     def verdicts(self, rule: str) -> NDArray[np.bool_]:
         """(R, N): whether each run calls each image abnormal."""
-        return self.half_ranks > 2 * self.cuts[rule][:, None]
+        above: NDArray[np.bool_] = self.half_ranks > 2 * self.cuts[rule][:, None]
+        return above
 
     def calls(self, rule: str) -> Calls:
         """(M, N): the share of a model's seeds that call each image abnormal."""

@@ -24,4 +24,5 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
             runs=runs,
             unranked=site.unranked(runs),
             partial=site.partial(runs),
+            atlas=site.atlases.get(name),
         )

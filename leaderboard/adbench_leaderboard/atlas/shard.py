@@ -1,0 +1,111 @@
+"""A view as a file that its page loads when an image is asked for: all images, all models, all lists.
+
+It is a script, since a page that is opened from a folder may load no other kind of file. What it calls takes one argument, plain
+JSON. Places of images and models are numbers from 0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from .. import wording
+from ..names import printable
+from ..queries import Run
+from .agreement import Estimate
+from .summary import POPULATIONS, Summary
+
+ABOUT = (
+    "Each image's place among the test images of each run. ranks: one row a run, in the order of models and their seeds; twice the "
+    "mid-rank of the image's score, so that (rank - 1) / (2 * images) is the share of images with a lower score, ties half. cuts: of "
+    "each rule, one a run, how many images lie at or below its threshold; an image is called abnormal where rank > 2 * cut."
+)
+
+FactT = TypeVar("FactT", bound=Hashable)
+
+
+def shard(summary: Summary, model_page: Callable[[Run], str], run_page: Callable[[Run], str], oracles: frozenset[str]) -> bytes:
+    """The file's content; the same for the same runs."""
+    view = summary.view
+    content = {
+        "about": ABOUT,
+        "dataset": view.state.name,
+        "fingerprint": view.state.fingerprint,
+        "protocol": view.board.key._asdict(),
+        "split": view.split,
+        "models": [
+            {
+                "name": model.key.variant,
+                "page": model_page(model.runs[0]),
+                "seeds": [run.seed for run in model.runs],
+                "runs": [run_page(run) for run in model.runs],
+            }
+            for model in view.models
+        ],
+        "rules": [
+            {"name": rule, "title": wording.rule_title(rule), "oracle": rule in oracles, "cuts": cuts.tolist()}
+            for rule, cuts in view.cuts.items()
+        ],
+        "rule": summary.rule,
+        "images": _images(summary),
+        "ranks": view.half_ranks.tolist(),
+        "lists": {found.name: {"images": found.places, "models": found.models} for found in summary.lists},
+        "agreement": _agreement(summary),
+    }
+    text = json.dumps(_printable(content), sort_keys=True, separators=(",", ":"))
+    # Only inside text can there be such a character, and there this spells it.
+    return f'adbenchAtlas("{view.code}",{text.replace("<", chr(92) + "u003c")});\n'.encode("ascii")
+
+
+def _images(summary: Summary) -> dict[str, Any]:
+    images = summary.view.images
+    kinds, kind = _numbered(image.kind for image in images)
+    groups, group = _numbered(image.group for image in images)
+    facts, fact = _numbered(tuple(sorted((name, str(value)) for name, value in image.attributes.items())) for image in images)
+    return {
+        "ids": [image.id for image in images],
+        "labels": [image.label for image in images],
+        "kinds": kinds,
+        "kind": kind,
+        "groups": groups,
+        "group": group,
+        "facts": facts,
+        "fact": fact,
+        "pictures": {
+            str(place): summary.pictures[image.id] for place, image in enumerate(images) if image.id in summary.pictures
+        },
+    }
+
+
+def _numbered(values: Iterable[FactT]) -> tuple[list[FactT], list[int]]:
+    """Distinct values in order of appearance, and the number of each."""
+    numbers: dict[FactT, int] = {}
+    places = [numbers.setdefault(value, len(numbers)) for value in values]
+    return list(numbers), places
+
+
+def _agreement(summary: Summary) -> dict[str, Any]:
+    return {
+        "images": POPULATIONS,
+        "cohen": [[pair.one, pair.other, *map(_rounded, pair.kappas)] for pair in summary.pairs],
+        "fleiss": None if summary.together is None else list(map(_rounded, summary.together)),
+        "flips": list(map(_rounded, summary.flips)),
+    }
+
+
+def _rounded(estimate: Estimate | None) -> Sequence[float] | None:
+    """A figure and the ends of its interval, where there is one."""
+    return None if estimate is None else [round(value, 4) for value in (estimate.value, *(estimate.interval or ()))]
+
+
+def _printable(value: Any) -> Any:
+    """Plain data whose text turns no line around, as the pages print it."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {name: _printable(part) for name, part in value.items()}
+    # Numbers are most of it, and need no look.
+    if isinstance(value, list | tuple) and not (value and isinstance(value[0], int)):
+        return [_printable(part) for part in value]
+    return value

@@ -37,6 +37,11 @@ class Home:
         return self.root / "cache" / "prepared"
 
     @property
+    def sql_engine(self) -> Path:
+        """Cache of the database engine for readers of a site."""
+        return self.root / "cache" / "sql-engine"
+
+    @property
     def hashes(self) -> Path:
         """Memo of file hashes, by path, size and time of change."""
         return self.root / "cache" / "hashes"

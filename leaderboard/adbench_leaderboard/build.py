@@ -19,7 +19,7 @@ from .site import DEFAULTS, Choices
 
 MARKER: Final = ".adbench-site"
 """Lists the files that we wrote, so that nothing else is ever removed."""
-SUFFIXES: Final = frozenset({".bib", ".css", ".csv", ".duckdb", ".html", ".jpg", ".js", ".json", ".parquet", ".svg", ".wasm"})
+SUFFIXES: Final = frozenset({".bib", ".css", ".csv", ".gz", ".html", ".jpg", ".js", ".json", ".parquet", ".png", ".svg", ".txt"})
 """Of the files that we write."""
 
 

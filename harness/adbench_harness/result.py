@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from .api import StoreError, Subset
 from .manifest import FORMAT, Manifest
@@ -39,6 +39,8 @@ MANIFEST: Final = "manifest.json"
 TRAINING: Final = "training.parquet"
 WEIGHTS: Final = "weights.safetensors"
 EXAMPLES: Final = "examples"
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+"""How such a picture begins."""
 
 SCORES_SCHEMA: Final = pa.schema(
     [
@@ -195,7 +197,7 @@ def _write_examples(folder: Path, examples: Examples) -> None:
     for name, content in examples.files.items():
         (folder / name).write_bytes(content)
     listed = [example.model_dump(mode="json", exclude_none=True) for example in examples.listed]
-    (folder / "examples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+    (folder / f"{EXAMPLES}.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
 
 def _seal(folder: Path, manifest: Manifest) -> None:
@@ -303,6 +305,42 @@ def read_curves(folder: Path) -> pa.Table:
         return pq.read_table(folder / "curves.parquet").cast(CURVES_SCHEMA)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise StoreError(f"{folder / 'curves.parquet'}: cannot be read: {error}") from None
+
+
+def read_examples(folder: Path, files: Mapping[str, str], pictures: bool) -> Examples | None:
+    """The examples of a run folder; None if it keeps none, or no longer.
+
+    Args:
+        files: SHA-256 of the folder's files by path, as its manifest states them.
+        pictures: whether to read these too, or only what is said of them.
+
+    Raises:
+        StoreError: for a file that is not what the run wrote, a link, or a picture that is no PNG.
+    """
+    listing = f"{EXAMPLES}/{EXAMPLES}.json"
+    if listing not in files or not (folder / listing).is_file():
+        return None
+    try:
+        listed = TypeAdapter(list[Example]).validate_json(_read_written(folder, listing, files))
+    except ValidationError as error:
+        raise StoreError(f"{folder / listing}: not a list of examples: {error.errors(include_url=False)[0]['msg']}") from None
+    wanted = {name for example in listed for name in example.files.values()} if pictures else set()
+    content = {name: _read_written(folder, f"{EXAMPLES}/{name}", files) for name in sorted(wanted)}
+    if strange := [name for name, found in content.items() if not found.startswith(PNG)]:
+        raise StoreError(f"{folder / EXAMPLES / strange[0]} is no PNG")
+    return Examples(listed, content)
+
+
+def _read_written(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
+    """The content of a file that the run wrote. Raises StoreError if it is another now."""
+    path = _inside(folder, name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if hashlib.sha256(content).hexdigest() != files.get(name):
+        raise StoreError(f"{path} is not the file that the run wrote; run again, or restore it from a copy")
+    return content
 
 
 def find_run(runs: Path, run_id: str) -> Manifest | None:

@@ -23,6 +23,7 @@ STATIC: Final = (
     "static/checklist.css",
     "static/explore.css",
     "static/explore.js",
+    "static/index.css",
     "static/reproduction.css",
     "static/run.css",
     "static/run.js",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from itertools import groupby
 from typing import Any, Final
 
 import duckdb
@@ -20,6 +19,8 @@ ALL: Final = "all"
 """The task of all abnormal images."""
 NO_RULE: Final = "none"
 """Stands in the place of a rule for figures that need no threshold."""
+BATCH: Final = 50
+"""Of so many runs the details are asked for at once: a question costs milliseconds, however little it asks for."""
 
 Figures = Mapping[tuple[str, str, str], float]
 """Values by (task, rule, name)."""
@@ -148,6 +149,18 @@ class ScoreSummary:
     high: float
 
 
+@dataclass(frozen=True)
+class Details:
+    """What only the page of a run shows."""
+
+    curves: Sequence[Curve]
+    """In the order in which they were logged."""
+    parts: Sequence[PartRow]
+    """In the order in which they were computed."""
+    scores: Sequence[ScoreSummary]
+    """Normal images first."""
+
+
 def runs(db: duckdb.DuckDBPyConnection) -> list[Run]:
     """Every run, by dataset, model, split and seed, the newest first."""
     figures: dict[str, dict[tuple[str, str, str], float]] = {}
@@ -181,26 +194,32 @@ def _rules(rulebook: Rulebook, facts: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
 
 
-def curves(db: duckdb.DuckDBPyConnection, run_id: str) -> list[Curve]:
-    """A run's training curves, by phase and name."""
-    return list(_curves(db.execute(_sql("curves"), [run_id]).fetchall()))
+def details(db: duckdb.DuckDBPyConnection, runs: Sequence[Run]) -> Iterator[tuple[Run, Details]]:
+    """Each of the runs, in their order, with what only its own page shows."""
+    for start in range(0, len(runs), BATCH):
+        batch = runs[start : start + BATCH]
+        wanted = [[run.run_id for run in batch]]
+        curves, parts, scores = (_by_run(db.execute(_sql(name), wanted)) for name in ("curves", "parts", "scores"))
+        for run in batch:
+            yield (
+                run,
+                Details(
+                    [
+                        Curve(phase, name, list(zip(epochs, values, strict=True)))
+                        for phase, name, epochs, values in curves[run.run_id]
+                    ],
+                    [PartRow(*row) for row in parts[run.run_id]],
+                    [ScoreSummary(*row) for row in scores[run.run_id]],
+                ),
+            )
 
 
-def parts(db: duckdb.DuckDBPyConnection, run_id: str) -> list[PartRow]:
-    """Figures of parts of a run's test images, in the order they were computed."""
-    return [PartRow(*row) for row in db.execute(_sql("parts"), [run_id]).fetchall()]
-
-
-def score_summaries(db: duckdb.DuckDBPyConnection, run_id: str) -> list[ScoreSummary]:
-    """A run's scores by kind of image, normal images first."""
-    return [ScoreSummary(*row) for row in db.execute(_sql("scores"), [run_id]).fetchall()]
-
-
-def _curves(rows: Sequence[tuple[str, str, int, float | None]]) -> Iterator[Curve]:
-    for (phase, name), group in groupby(rows, key=lambda row: row[:2]):
-        points = [(epoch, value) for _, _, epoch, value in group if value is not None and math.isfinite(value)]
-        if points:
-            yield Curve(phase, name, points)
+def _by_run(found: duckdb.DuckDBPyConnection) -> defaultdict[str, list[tuple[Any, ...]]]:
+    """Rows by their first column."""
+    rows = defaultdict[str, list[tuple[Any, ...]]](list)
+    for run_id, *row in found.fetchall():
+        rows[run_id].append(tuple(row))
+    return rows
 
 
 def _sql(name: str) -> str:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from adbench_harness.metrics.thresholds import TRIVIAL
 
-from . import charts, names, wording
+from . import cells, charts, names, wording
 from .queries import ALL
 from .site import File, Site
 from .tables import dataset_key
@@ -41,6 +41,7 @@ class Templates:
         environment.globals.update(
             site=site,
             ALL=ALL,
+            cells=cells,
             TRIVIAL=TRIVIAL,
             chart=charts,
             dataset_key=dataset_key,

@@ -20,8 +20,9 @@ def polyline(curve: Curve) -> str:
     """A curve's points in a box of ``WIDTH`` by ``HEIGHT``; a flat curve runs through the middle."""
     epochs = [epoch for epoch, _ in curve.points]
     values = [value for _, value in curve.points]
+    low, high = min(values), max(values)
     return " ".join(
-        f"{_place(epoch, epochs[0], epochs[-1], WIDTH):.1f},{HEIGHT - _place(value, min(values), max(values), HEIGHT):.1f}"
+        f"{_place(epoch, epochs[0], epochs[-1], WIDTH):.1f},{HEIGHT - _place(value, low, high, HEIGHT):.1f}"
         for epoch, value in curve.points
     )
 

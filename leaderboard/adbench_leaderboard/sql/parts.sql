@@ -1,5 +1,5 @@
--- A run's figures of parts of its test images.
-select part, task, rule, name, value, low, high
+-- Some runs' figures of parts of their test images.
+select run_id, part, task, rule, name, value, low, high
 from part_metric
-where run_id = ?
-order by rowid
+where run_id in (select unnest(?))
+order by run_id, rowid

@@ -139,19 +139,6 @@ def test_dataset_page_counts_at_each_rule(store: Results, tmp_path: Path, read: 
     ]
 
 
-def test_run_page_has_curve_scores_and_command(store: Results, tmp_path: Path, read: Read) -> None:
-    build(store.database, tmp_path / "site")
-    page = read(tmp_path / "site/run/pca-mias-1.html")
-    rows = [row for table in page.tables for row in table.rows]
-    assert ["fit", "loss", "", "2", "0.5 at 1", "0.5", "0-1"] in rows
-    assert ["bleed", "abnormal", "test", "2", "0.4", "0.6", "0.8"] in rows
-    assert "adbench run --model pca --dataset mias --split 0 --seed 0" in page.text
-    assert "polyline" in page.tags
-    assert "Task all, without a threshold" in [table.caption for table in page.tables]
-    assert "kind = bleed" in [table.caption for table in page.tables]
-    assert ["all", "-", "abnormal images", "2"] in rows
-
-
 def test_model_page_says_what_it_was_given(store: Results, tmp_path: Path, read: Read) -> None:
     build(store.database, tmp_path / "site")
     text = " ".join(read(tmp_path / "site/model/pca.html").text.split())

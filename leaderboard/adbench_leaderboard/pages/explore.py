@@ -31,7 +31,7 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
         columns=explore_tables.COLUMNS,
         rows={name: sum(part.rows for part in tables if part.table == name) for name in explore_tables.COLUMNS},
         examples=examples(),
-        megabytes=sum(len(file.content) for file in (*site.choices.engine, *tables)) / 1e6,
+        megabytes=(sum(len(file.content) for file in site.choices.engine) + sum(len(part.content) for part in tables)) / 1e6,
         duckdb_version=wasm.DUCKDB,
     )
     yield from site.choices.engine

@@ -43,7 +43,7 @@ class Manifest(BaseModel):
     dataset: dict[str, JsonValue]
     """Data card: title, modality, organ, licence, citation, counts, tasks, fingerprint, edition or how a partial copy differs."""
     model: dict[str, JsonValue]
-    """Title, family, paper, phases in words, number of learnt values, what it was given from outside, whether transductive."""
+    """Title, family, paper, phases and options in words, number of learnt values, what it was given, whether transductive."""
     plugins: dict[str, JsonValue]
     compute: dict[str, JsonValue]
     environment: dict[str, str]

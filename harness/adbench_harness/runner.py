@@ -22,6 +22,7 @@ from .api import (
     FittedDetector,
     InterruptedRunError,
     Json,
+    Options,
     PluginError,
     Sample,
     Subset,
@@ -352,7 +353,17 @@ def _model_card(plan: Plan, detector: Detector) -> dict[str, Json]:
         "training_phase": spec.training_phase,
         "testing_phase": spec.testing_phase,
         "score": spec.score,
+        "options": _option_card(spec.options),
         "parameters": detector.parameters(),
         "given": detector.provenance(),
         "transductive": detector.transductive.reason if detector.transductive is not None else None,
+    }
+
+
+def _option_card(options: type[Options]) -> dict[str, Json]:
+    """What each option means, and its default if it has one."""
+    defaults = options.model_construct().model_dump(mode="json", warnings=False)
+    return {
+        name: {"meaning": field.description or "", **({"default": defaults[name]} if name in defaults else {})}
+        for name, field in options.model_fields.items()
     }

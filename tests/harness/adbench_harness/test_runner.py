@@ -61,6 +61,9 @@ def test_a_run_of_a_third_party_s_detector_on_its_dataset_under_its_protocol(tin
         "resumed": 0,
     }
     assert manifest.dataset["counts"] == {"train_normal": 20, "test_normal": 20, "test_abnormal": 20}
+    stated = manifest.model["options"]
+    assert isinstance(stated, dict)
+    assert stated["width"] == {"meaning": "hidden units", "default": 8}
     assert set(manifest.timings) == {"prepare", "train", "score", "examples"}
     assert not (outcome.folder / "examples").exists()  # it makes neither reconstruction nor map
     assert outcome.warnings == ()

@@ -94,6 +94,11 @@ class Resampling:
         found = self._intervals(figures)
         return [found.get(str(number)) for number in range(len(parts))]
 
+    def drawn(self, replicates: int) -> Counts:
+        """Counts at each candidate in so many replicates, (replicates, K + 1); test sets of the same images draw the same ones."""
+        random = np.random.default_rng(SEED)
+        return self._counts(self._times([random.choice(stratum, (replicates, len(stratum))) for stratum in self._strata], replicates))
+
     def _at(self, images: NDArray[np.bool_]) -> csr_array:
         """How many of the images a unit has at each distinct score."""
         shape = (int(self._units.max()) + 1, len(self._distinct))
@@ -115,7 +120,7 @@ class Resampling:
         names: list[str] = []
 
         def statistic(*drawn: NDArray[np.intp], axis: int) -> Values:
-            found = figures(self._times(drawn))
+            found = figures(self._times(drawn, len(drawn[0])))
             names[:] = found
             return np.stack(list(found.values()))
 
@@ -141,11 +146,11 @@ class Resampling:
         low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return Interval(float(low), float(high), self._method)
 
-    def _times(self, drawn: Sequence[NDArray[np.intp]]) -> Values:
+    def _times(self, drawn: Sequence[NDArray[np.intp]], replicates: int) -> Values:
         """How many times each unit was drawn, (replicates, units)."""
-        replicates, units = len(drawn[0]), int(self._units.max()) + 1
+        units = int(self._units.max()) + 1
         rows = np.arange(replicates)[:, None] * units
-        places = np.concatenate([(rows + stratum).ravel() for stratum in drawn])
+        places = np.concatenate([np.empty(0, dtype=np.intp), *((rows + stratum).ravel() for stratum in drawn)])
         times: Values = np.bincount(places, minlength=replicates * units).reshape(replicates, units).astype(float)
         times[:, self._alone] = 1
         return times

@@ -39,22 +39,24 @@ class Figure:
     """How many leading columns name their row; the others hold figures."""
     note: str = ""
     """What a reader must know to read it, below the chart."""
+    explored: Mapping[str, Any] | None = None
+    """The specification of the interactive version where it has more, what a pointer meets for instance."""
 
 
-def specification(chart: altair.TopLevelMixin, points: Iterable[Mapping[str, CellValue]]) -> dict[str, Any]:
+def specification(chart: altair.TopLevelMixin | Mapping[str, Any], points: Iterable[Mapping[str, CellValue]]) -> dict[str, Any]:
     """A chart that altair has checked, with its data and the look of the site.
 
     Args:
         chart: built on ``altair.NamedData(POINTS)``: altair would check every row of inline data, which takes longer than all else.
+            Or what its ``to_dict`` gave before, for figures that differ by their data alone.
         points: rows with the fields that the chart names; what a plugin says must be in them, never in a name of a field.
 
     """
-    # Lines of a name would be lines of a label.
     rows = [
-        {field: " ".join(names.printable(value).split()) if isinstance(value, str) else value for field, value in row.items()}
-        for row in points
+        {field: names.printable(value) if isinstance(value, str) else value for field, value in row.items()} for row in points
     ]
-    return {**chart.to_dict(), "config": CONFIG, "datasets": {POINTS: rows}}
+    checked = chart if isinstance(chart, Mapping) else chart.to_dict()
+    return {**checked, "config": CONFIG, "datasets": {POINTS: rows}}
 
 
 def data_path(page: str) -> str:
@@ -64,7 +66,7 @@ def data_path(page: str) -> str:
 
 def data(page: str, figures: Iterable[Figure]) -> File:
     """The specifications of a page's figures, in a script that puts them where the interactive version looks."""
-    specs = {figure.id: figure.spec for figure in figures}
+    specs = {figure.id: figure.explored or figure.spec for figure in figures}
     return File(data_path(page), f"window.adbenchFigures = {_script(specs)};\n".encode())
 
 

@@ -38,7 +38,7 @@ CONFIG: Final[Mapping[str, Any]] = {
         "tickSize": 4,
     },
     "header": {"labelColor": INK, "titleColor": INK, "labelFontSize": 11.5, "labelFontWeight": "bold", "labelLimit": 170},
-    "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "titleFontSize": 11, "labelLimit": 220},
+    "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "titleFontSize": 11, "labelLimit": 220, "layout": {"top": {"direction": "vertical", "anchor": "start"}}},
     "title": {"color": INK, "fontSize": 12, "anchor": "start"},
     "text": {"color": INK, "fontSize": 11},
     "line": {"strokeWidth": 1.75, "strokeJoin": "round"},

@@ -1,28 +1,116 @@
-"""A page a dataset: what it is, and how each model does on it."""
+"""A page a dataset: what it is, what can be said against it, and how each model does on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from .. import names
+from .. import charts, names, soundness
+from ..charts.of_dataset import Drawn, figures
 from ..site import File, Site
-from ..tables import dataset_key, newest
+from ..soundness import LeakFree, Power
+from ..tables import Board, Cell, DatasetKey, ModelKey, dataset_key, newest
 from ..templating import Templates
+from .reproduction import published_figure, signed
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from adbench_harness.reproduction import Row
+    from adbench_harness.store.contenders import StoredRun
+
+
+@dataclass(frozen=True)
+class Part:
+    """How models do on one state of a dataset under one protocol."""
+
+    board: Board
+    state: DatasetKey
+    drawn: Drawn
+    leak_free: Mapping[str, LeakFree]
+
+    @property
+    def present(self) -> list[tuple[ModelKey, Cell]]:
+        """Models with their runs."""
+        return self.board.present(self.state)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is asked of the database once for all datasets."""
+
+    db: duckdb.DuckDBPyConnection
+
+    @cached_property
+    def audits(self) -> soundness.Audits:
+        return soundness.audits(self.db)
+
+    @cached_property
+    def leaks(self) -> soundness.Leaks:
+        return soundness.leaks(self.db)
+
+    @cached_property
+    def stored(self) -> list[StoredRun]:
+        from adbench_harness.store.contenders import stored_runs
+
+        return stored_runs(self.db)
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:
+        """The study's figures beside ours."""
+        from adbench_harness import registry, reproduction
+        from adbench_harness.published import published
+
+        study = published().study
+        protocol = registry.protocol(reproduction.PROTOCOL).spec
+        series = reproduction.series_of(reproduction.stored_runs(self.db), protocol, study)
+        return reproduction.compare(series, study, study.cells(), ("roc_auc", "recall", "specificity"))
 
 
 def files(site: Site, templates: Templates) -> Iterator[File]:
-    """The page of every dataset that has runs."""
+    """The page of every dataset that has runs, and the specifications of its figures."""
+    if site.db is None:
+        return
+    known = _Known(site.db)
     for name in site.datasets:
-        runs = [run for run in site.runs if run.dataset == name]
-        yield templates.page(
-            "dataset.html",
-            names.dataset_page(name),
-            name=name,
-            card=newest(runs),
-            states=sorted({dataset_key(run) for run in runs}),
-            boards=[board for board in site.boards if board.on(name)],
-            runs=runs,
-            unranked=site.unranked(runs),
-            partial=site.partial(runs),
-            atlas=site.atlases.get(name),
-        )
+        yield from _page(site, templates, known, name)
+
+
+def _page(site: Site, templates: Templates, known: _Known, name: str) -> Iterator[File]:
+    runs = [run for run in site.runs if run.dataset == name]
+    states = sorted({dataset_key(run) for run in runs})
+    parts = [
+        Part(board, state, figures(known.db, board, state, site.oracles), soundness.without_leaks(board, state, known.leaks))
+        for board in site.boards
+        for state in board.on(name)
+    ]
+    path = names.dataset_page(name)
+    yield templates.page(
+        "dataset.html",
+        path,
+        name=name,
+        card=newest(runs),
+        states=states,
+        parts=parts,
+        boards=[board for board in site.boards if board.on(name)],
+        runs=runs,
+        unranked=site.unranked(runs),
+        partial=site.partial(runs),
+        audits={state: known.audits[state] for state in states if state in known.audits},
+        power=_power(known, name, parts),
+        assumptions=soundness.assumptions,
+        study=[row for row in known.rows if row.cell.dataset == name],
+        published_figure=published_figure,
+        signed=signed,
+        atlas=site.atlases.get(name),
+    )
+    drawn = [figure for part in parts for figure in part.drawn.every]
+    if drawn:
+        yield charts.data(path, drawn)
+
+
+def _power(known: _Known, name: str, parts: Sequence[Part]) -> Power:
+    """Of ranked runs; where there are none, nothing is compared, and nothing can be shown."""
+    return soundness.power(known.db, known.stored, name) if parts else Power([], "")

@@ -44,6 +44,16 @@ class Pairwise:
         first, second = sorted((one, other))
         return _estimate(float(self.value[first, second]), float(self.half[first, second]))
 
+    @property
+    def low(self) -> NDArray[np.float64]:
+        """Lower ends of the intervals."""
+        return np.maximum(self.value - self.half, -1.0)
+
+    @property
+    def high(self) -> NDArray[np.float64]:
+        """Upper ends of the intervals."""
+        return np.minimum(self.value + self.half, 1.0)
+
 
 def cohen(calls: Calls, groups: Groups | None) -> Pairwise:
     """Cohen's kappa (1960) of each pair: agreement beyond what the two shares of abnormal calls give by chance.
@@ -57,7 +67,7 @@ def cohen(calls: Calls, groups: Groups | None) -> Pairwise:
     """
     models = len(calls)
     value, half = np.full((models, models), np.nan), np.full((models, models), np.nan)
-    rate, varies, units = calls.mean(1), np.ptp(calls, 1) > 0, _units(groups, calls.shape[1])
+    rate, varies, units = calls.mean(1), np.ptp(calls, 1) > 0, _Units.of(groups, calls.shape[1])
     for one in np.flatnonzero(varies).tolist():
         others = np.flatnonzero(varies[one + 1 :]) + one + 1
         if not len(others):
@@ -83,7 +93,7 @@ def fleiss(calls: Calls, groups: Groups | None) -> Estimate | None:
     if p in (0.0, 1.0):
         return None
     drift = 2 * (2 * p - 1) * (share - p)
-    value, half = _kappa(same[None], np.array([[p**2 + (1 - p) ** 2]]), drift[None], _units(groups, number))
+    value, half = _kappa(same[None], np.array([[p**2 + (1 - p) ** 2]]), drift[None], _Units.of(groups, number))
     return _estimate(float(value[0]), float(half[0]))
 
 
@@ -103,8 +113,39 @@ def flips(seeds: NDArray[np.bool_], groups: Groups | None) -> Estimate | None:
     return Estimate(float(differing.mean()), (found.low, found.high) if found else None)
 
 
+@dataclass(frozen=True)
+class _Units:
+    """What is independent: images, or groups of them."""
+
+    number: int
+    matrix: csr_array | None
+    """(N, U) which image is of which group; None where each is a unit of its own."""
+    times: float
+    """Standard errors in half an interval: Student's t, since groups may be few; NaN where there are too few."""
+
+    @classmethod
+    def of(cls, groups: Groups | None, images: int) -> _Units:
+        if groups is None:
+            return cls(images, None, _times(images))
+        unit = np.unique(groups, return_inverse=True)[1]
+        number = int(unit.max(initial=-1)) + 1
+        return cls(number, csr_array((np.ones(images), (np.arange(images), unit)), shape=(images, number)), _times(number))
+
+    def half(self, added: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Half the width of the interval of a mean of N images, (K,), by what each adds, (K, N)."""
+        sums = added if self.matrix is None else added @ self.matrix
+        variance = self.number / max(self.number - 1, 1) * (sums**2).sum(1) / added.shape[1] ** 2
+        # Where no image adds anything, as when all agree, the images don't say how sure that is.
+        half: NDArray[np.float64] = self.times * np.sqrt(np.where(variance < np.finfo(float).eps, np.nan, variance))
+        return half
+
+
+def _times(units: int) -> float:
+    return float(t.ppf((1 + LEVEL) / 2, units - 1)) if units >= FEWEST else float("nan")
+
+
 def _kappa(
-    same: NDArray[np.float64], chance: NDArray[np.float64], drift: NDArray[np.float64], units: csr_array
+    same: NDArray[np.float64], chance: NDArray[np.float64], drift: NDArray[np.float64], units: _Units
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Kappa of K pairs and half the width of each interval, (K,).
 
@@ -112,22 +153,12 @@ def _kappa(
         same: (K, N) how far each image is called the same.
         chance: (K, 1) what chance gives.
         drift: (K, N) what each image adds to ``chance``.
-        units: (N, U) which image is of which unit.
+        units: what is independent.
     """
-    agreed, number = same.mean(1, keepdims=True), units.shape[1]
-    value = ((agreed - chance) / (1 - chance))[:, 0]
-    if number < FEWEST:
-        return value, np.full(len(value), np.nan)
+    agreed = same.mean(1, keepdims=True)
+    value: NDArray[np.float64] = ((agreed - chance) / (1 - chance))[:, 0]
     added = ((same - agreed) * (1 - chance) - (1 - agreed) * drift) / (1 - chance) ** 2
-    variance = number / (number - 1) * ((added @ units) ** 2).sum(1) / same.shape[1] ** 2
-    # Where no image adds anything, as when all agree, the images don't say how sure that is.
-    variance[variance < np.finfo(float).eps] = np.nan
-    return value, t.ppf((1 + LEVEL) / 2, number - 1) * np.sqrt(variance)
-
-
-def _units(groups: Groups | None, number: int) -> csr_array:
-    of = np.arange(number) if groups is None else np.unique(groups, return_inverse=True)[1]
-    return csr_array((np.ones(number), (np.arange(number), of)), shape=(number, int(of.max(initial=-1)) + 1))
+    return value, units.half(added)
 
 
 def _estimate(value: float, half: float) -> Estimate | None:

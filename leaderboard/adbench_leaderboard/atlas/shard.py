@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .. import wording
 from ..names import printable
@@ -19,8 +22,11 @@ from .summary import POPULATIONS, Summary
 ABOUT = (
     "Each image's place among the test images of each run. ranks: one row a run, in the order of models and their seeds; twice the "
     "mid-rank of the image's score, so that (rank - 1) / (2 * images) is the share of images with a lower score, ties half. cuts: of "
-    "each rule, one a run, how many images lie at or below its threshold; an image is called abnormal where rank > 2 * cut."
+    "each rule, one a run, how many images lie at or below its threshold; an image is called abnormal where rank > 2 * cut. agreement: "
+    "Cohen's kappa of each model with those behind it, by population, at the rule that is named; flips: one a model, with its interval."
 )
+DIGITS: Final = 4
+"""Decimals of figures of agreement."""
 
 FactT = TypeVar("FactT", bound=Hashable)
 
@@ -87,16 +93,25 @@ def _numbered(values: Iterable[FactT]) -> tuple[list[FactT], list[int]]:
 
 def _agreement(summary: Summary) -> dict[str, Any]:
     return {
-        "images": POPULATIONS,
-        "cohen": [[pair.one, pair.other, *map(_rounded, pair.kappas)] for pair in summary.pairs],
+        "populations": POPULATIONS,
+        "cohen": [_triangle(found.value) for found in summary.kappas],
+        "cohen_low": [_triangle(found.low) for found in summary.kappas],
+        "cohen_high": [_triangle(found.high) for found in summary.kappas],
         "fleiss": None if summary.together is None else list(map(_rounded, summary.together)),
         "flips": list(map(_rounded, summary.flips)),
     }
 
 
+def _triangle(values: NDArray[np.float64]) -> list[list[float | None]]:
+    """For each model its values with those behind it, None where there is none."""
+    plain = np.round(values, DIGITS).astype(object)
+    plain[np.isnan(values)] = None
+    return [plain[row, row + 1 :].tolist() for row in range(len(plain))]
+
+
 def _rounded(estimate: Estimate | None) -> Sequence[float] | None:
     """A figure and the ends of its interval, where there is one."""
-    return None if estimate is None else [round(value, 4) for value in (estimate.value, *(estimate.interval or ()))]
+    return None if estimate is None else [round(value, DIGITS) for value in (estimate.value, *(estimate.interval or ()))]
 
 
 def _printable(value: Any) -> Any:
@@ -106,6 +121,6 @@ def _printable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _printable(part) for name, part in value.items()}
     # Numbers are most of it, and need no look.
-    if isinstance(value, list | tuple) and not (value and isinstance(value[0], int)):
+    if isinstance(value, list | tuple) and value and not isinstance(value[0], int | float):
         return [_printable(part) for part in value]
     return value

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from math import comb
 from typing import Final
 
 import numpy as np
 
-from .agreement import Estimate, cohen, fleiss, flips
+from .agreement import Estimate, Pairwise, cohen, fleiss, flips
 from .hard import Hard, hard
 from .view import Image, View
 
@@ -89,21 +90,27 @@ class Summary:
         return dict(zip(POPULATIONS, (len(self.view.images), abnormal, len(self.view.images) - abnormal), strict=True))
 
     @cached_property
-    def pairs(self) -> list[Pair]:
-        """Every pair of models, in their order."""
-        if self.rule is None:
-            return []
+    def kappas(self) -> Sequence[Pairwise]:
+        """Cohen's kappa of all pairs, for each population; empty without a rule or a second model."""
+        if self.rule is None or len(self.view.models) < 2:
+            return ()
         calls, groups = self.view.calls(self.rule), self.view.groups
-        found = [cohen(calls[:, chosen], groups[chosen] if groups is not None else None) for chosen in self._populations]
-        return [Pair(one, other, [kappa.of(one, other) for kappa in found]) for one, other in combinations(range(len(calls)), 2)]
+        return [cohen(calls[:, chosen], groups[chosen] if groups is not None else None) for chosen in self._populations]
+
+    @property
+    def pair_count(self) -> int:
+        """How many pairs of models there are."""
+        return comb(len(self.view.models), 2) if self.kappas else 0
 
     @cached_property
-    def shown_pairs(self) -> list[Pair]:
-        """All pairs if they are few, else those that agree least and most over all images."""
-        if len(self.pairs) <= SHOWN_PAIRS:
-            return self.pairs
-        defined = sorted((pair for pair in self.pairs if pair.kappas[0] is not None), key=_kappa_of_all)
-        return defined[: SHOWN_PAIRS // 2] + defined[len(defined) - SHOWN_PAIRS // 2 :] if len(defined) > SHOWN_PAIRS else defined
+    def pairs(self) -> list[Pair]:
+        """Pairs that stand in the page, in the order of models: all if they are few, else those that agree least and most."""
+        found = list(combinations(range(len(self.view.models)), 2)) if self.kappas else []
+        if len(found) > SHOWN_PAIRS:
+            value = self.kappas[0].value
+            ranked = sorted((pair for pair in found if not np.isnan(value[pair])), key=lambda pair: (value[pair], pair))
+            found = ranked[: SHOWN_PAIRS // 2] + ranked[SHOWN_PAIRS // 2 :][-SHOWN_PAIRS // 2 :]
+        return [Pair(*pair, [kappa.of(*pair) for kappa in self.kappas]) for pair in found]
 
     @cached_property
     def together(self) -> list[Estimate | None] | None:
@@ -125,7 +132,3 @@ class Summary:
     def _populations(self) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
         labels = self.view.labels
         return [np.arange(len(labels)), np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)]
-
-
-def _kappa_of_all(pair: Pair) -> float:
-    return pair.kappas[0].value if pair.kappas[0] is not None else float("nan")

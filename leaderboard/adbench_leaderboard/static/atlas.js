@@ -4,7 +4,8 @@
   const desk = document.getElementById("atlas-desk");
   if (!desk) return;
   const { view: viewField, list: listField, words: wordsField } = desk.querySelector("form").elements;
-  const status = desk.querySelector("[role=status]");
+  const tell = desk.querySelector(".tell");
+  const say = desk.querySelector(".say");
   const found = desk.querySelector(".found");
   const sheet = desk.querySelector(".sheet");
   const MOST = 200;
@@ -79,6 +80,9 @@
 
   const ruleName = (rule) => `${rule.title}${rule.oracle ? " (oracle)" : ""}`;
 
+  // The rule that the lists go by comes first.
+  const rulesOf = (shard) => [...shard.rules].sort((one, other) => (other.name === shard.rule) - (one.name === shard.rule));
+
   const runsOf = (shard) => {
     let first = 0;
     return shard.models.map((model) => model.seeds.map(() => first++));
@@ -113,10 +117,10 @@
     const chosen = shard.rules.find((rule) => rule.name === shard.rule);
     const cut = chosen ? mean(runs.map((run) => chosen.cuts[run] / count)) : null;
     const figure = make("span", { class: "line1" }, make("span", { text: rate(mean(places)) }));
-    if (places.length > 1) {
+    if (Math.max(...places) > Math.min(...places)) {
       figure.append(make("span", { class: "span", text: `seeds ${rate(Math.min(...places))}–${rate(Math.max(...places))}` }));
     }
-    const cells = shard.rules.map((rule) => {
+    const cells = rulesOf(shard).map((rule) => {
       const { right, word, share } = verdict(shard, rule, runs, place);
       const mark = right === null ? "–" : right ? "✓" : "✗";
       const cell = make("td", { class: right === false ? "rule wrong" : "rule", text: `${mark} ${word}` });
@@ -131,7 +135,7 @@
 
   const table = (shard, place) => {
     const head = make("tr", {}, make("th", { scope: "col", text: "Model" }), make("th", { scope: "col", text: "Score percentile" }),
-      ...shard.rules.map((rule) => {
+      ...rulesOf(shard).map((rule) => {
         const cell = make("th", { scope: "col", text: rule.title });
         if (rule.oracle) cell.append(" ", make("span", { class: "tag oracle", text: "oracle" }));
         return cell;
@@ -148,7 +152,7 @@
     const verdicts = runsOf(shard).map((runs) => verdict(shard, rule, runs, place));
     const right = verdicts.filter((one) => one.right).length;
     const abnormal = shard.images.labels[place] === 1;
-    return `${abnormal ? "Caught" : "Cleared"} by ${right} of ${plural(verdicts.length, "model")} at ${ruleName(rule)}.`;
+    return `${abnormal ? "Caught" : "Cleared"} by ${right || "none"} of ${plural(verdicts.length, "model")} at ${ruleName(rule)}.`;
   };
 
   const facts = (shard, place) => {
@@ -202,7 +206,7 @@
       const place = shard.images.ids.indexOf(target.image);
       if (place < 0) {
         sheet.hidden = true;
-        status.textContent = `This test set has no image called ${target.image}.`;
+        tell.textContent = `This test set has no image called ${target.image}.`;
         return;
       }
       const list = members(shard, target.list).includes(place) ? target.list : "all";
@@ -215,7 +219,8 @@
         ...(picture ? [make("img", { src: desk.dataset.root + picture, width: 128, height: 128, alt: `Test image ${target.image}` })] : []),
         facts(shard, place), make("p", { class: "sum", text: sum(shard, place) }), table(shard, place), legend(shard));
       sheet.hidden = false;
-      status.textContent = `${target.image}: ${sum(shard, place)}`;
+      tell.textContent = "";
+      say.textContent = `${target.image}: ${sum(shard, place)}`;
       const again = step && sheet.querySelector(`[data-step="${step}"][href]`);
       if (again) again.focus({ preventScroll: true });
       else if (moveFocus) {
@@ -223,7 +228,7 @@
         sheet.scrollIntoView({ block: "nearest" });
       }
     } catch (error) {
-      status.textContent = `The data can’t be read: ${error.message}`;
+      tell.textContent = `The data can’t be read: ${error.message}`;
     }
   };
 
@@ -244,11 +249,11 @@
       const places = members(shard, listField.value).filter((place) => shard.images.ids[place].toLowerCase().includes(words));
       found.replaceChildren(...places.slice(0, MOST).map((place) => make("li", {},
         make("a", { href: address(shard.images.ids[place], code, listField.value), text: shard.images.ids[place] }))));
-      status.textContent = places.length > MOST
+      tell.textContent = places.length > MOST
         ? `${plural(places.length, "image")}; the first ${MOST} are listed, more of the name narrows it down.`
         : `${plural(places.length, "image")}.`;
     } catch (error) {
-      status.textContent = `The data can’t be read: ${error.message}`;
+      tell.textContent = `The data can’t be read: ${error.message}`;
     }
   };
 

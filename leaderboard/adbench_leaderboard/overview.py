@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from . import names
-from .queries import NO_RULE
+from . import names, wording
+from .queries import NO_RULE, Run
 from .site import Site
 from .standing import Place, Split, Standing
 from .tables import Board, Cell, DatasetKey, ModelKey, Spread, newest
@@ -25,9 +26,46 @@ class Overview:
         return names.board_anchor(self.board.key)
 
     @property
+    def csv(self) -> str:
+        """Where the file of its figures lies."""
+        return f"data/board/{self.anchor}.csv"
+
+    @property
     def rules(self) -> Sequence[str]:
         """The rules, those first that see no test label."""
         return sorted(self.board.rules, key=lambda rule: rule in self.board.newest.oracles)
+
+    @property
+    def notes(self) -> list[str]:
+        """Why models of a dataset could not be compared."""
+        found = ((dataset, self.split(dataset)) for dataset in self.board.datasets)
+        return [f"{dataset.name}, split {split.number}: not compared, as {split.note}" for dataset, split in found if split.note]
+
+    @cached_property
+    def _cards(self) -> dict[DatasetKey | ModelKey, Run]:
+        found: dict[DatasetKey | ModelKey, list[Run]] = {}
+        for (model, dataset), cell in self.board.cells.items():
+            for key in (model, dataset):
+                found.setdefault(key, []).extend(cell.runs)
+        return {key: newest(runs) for key, runs in found.items()}
+
+    def card(self, key: DatasetKey | ModelKey) -> Run:
+        """The newest run of a dataset or a model on the board, which describes it."""
+        return self._cards[key]
+
+    def describe(self, dataset: DatasetKey) -> str:
+        """What stands behind the figures of a dataset."""
+        card, trivial = self.card(dataset), self.trivial(dataset)
+        kind = ", ".join(filter(None, (card.text("dataset", "modality"), card.text("dataset", "organ"))))
+        counts = [trivial.runs[0].figure(name) for name in ("n_abnormal", "n_normal")]
+        images = f"{wording.count(counts[0])} abnormal, {wording.count(counts[1])} normal"
+        return " · ".join(filter(None, (kind, images, f"split {self.split(dataset).number}")))
+
+    def missing(self, model: ModelKey, dataset: DatasetKey) -> str:
+        """Why a model has no figures on a dataset."""
+        if (model, dataset) not in self.board.cells:
+            return "no run"
+        return "\N{EN DASH}" if self.cell(model, dataset) else f"not on split {self.standing.shown[dataset]}"
 
     def split(self, dataset: DatasetKey) -> Split:
         """The split that stands for a dataset."""
@@ -35,11 +73,13 @@ class Overview:
 
     def cell(self, model: ModelKey, dataset: DatasetKey) -> Cell | None:
         """A model's runs at the split that stands for a dataset."""
-        return self._at_split(self.board.cells.get((model, dataset)), dataset)
+        cell = self.board.cells.get((model, dataset))
+        runs = [run for run in cell.runs if run.split == self.standing.shown[dataset]] if cell else []
+        return Cell(runs) if runs else None
 
-    def trivial(self, dataset: DatasetKey) -> Cell | None:
+    def trivial(self, dataset: DatasetKey) -> Cell:
         """All runs at the split that stands for a dataset, to read off what takes no skill."""
-        return self._at_split(self.board.trivial(dataset), dataset)
+        return Cell([run for run in self.board.trivial(dataset).runs if run.split == self.standing.shown[dataset]])
 
     def rate(self, model: ModelKey, dataset: DatasetKey, name: str, rule: str) -> Spread | None:
         """A figure at the split that stands for a dataset: mean over seeds and interval; its range is that of all splits and seeds."""
@@ -68,10 +108,6 @@ class Overview:
     def updated(self, model: ModelKey) -> str:
         """When the newest run of a model was made."""
         return newest(self.all_runs(model).runs).created
-
-    def _at_split(self, cell: Cell | None, dataset: DatasetKey) -> Cell | None:
-        runs = [run for run in cell.runs if run.split == self.standing.shown[dataset]] if cell else []
-        return Cell(runs) if runs else None
 
 
 def overviews(site: Site) -> list[Overview]:

@@ -1,1 +1,263 @@
+// Adds to pages that are whole without it: sorting, filters, the remembered rule, and what one can take along.
+// Words of plugins go through textContent alone.
 "use strict";
+(() => {
+  const status = document.createElement("p");
+  status.className = "status";
+  status.setAttribute("role", "status");
+  let fading = 0;
+  const say = (words) => {
+    status.textContent = words;
+    clearTimeout(fading);
+    fading = setTimeout(() => { status.textContent = ""; }, 6000);
+  };
+
+  const words = (cell) => {
+    const parts = [];
+    for (const node of cell.childNodes) {
+      if (node.nodeType === Node.TEXT_NODE) parts.push(node.data);
+      else if (node.nodeType === Node.ELEMENT_NODE && !node.hidden && !node.classList.contains("sort-only")) parts.push(words(node));
+    }
+    return parts.join(" ").replace(/[\s\u202f]+/g, " ").trim();
+  };
+  const shown = (part) => !part.hidden && getComputedStyle(part).display !== "none";
+
+  // --- Take along -------------------------------------------------------------------------------------------------------------
+
+  const byHand = (text) => {
+    // navigator.clipboard is missing where a page does not come by https.
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "skip";
+    area.setAttribute("aria-hidden", "true");
+    document.body.append(area);
+    area.select();
+    let done = false;
+    try { done = document.execCommand("copy"); } catch { done = false; }
+    area.remove();
+    return done;
+  };
+  const copy = async (text, what) => {
+    let done = false;
+    try {
+      await navigator.clipboard.writeText(text);
+      done = true;
+    } catch { done = byHand(text); }
+    say(done ? `${what} copied` : "This browser lets no page copy; select the text and copy it by hand");
+  };
+
+  // A cell of several columns or rows stands in the first one; the others are empty, as a spreadsheet has it.
+  const tabs = (table) => {
+    const lines = [];
+    const below = [];
+    for (const row of [...table.rows].filter((one) => shown(one) && shown(one.parentElement))) {
+      const line = [];
+      let column = 0;
+      const skip = () => { while (below[column] > 0) { below[column] -= 1; line.push(""); column += 1; } };
+      for (const cell of [...row.cells].filter(shown)) {
+        skip();
+        for (let part = 0; part < cell.colSpan; part += 1) {
+          const text = part ? "" : words(cell);
+          line.push(/^[=+@\t\r]|^-(?![\d.])/.test(text) ? `'${text}` : text); // a spreadsheet must not run it
+          below[column] = cell.rowSpan - 1;
+          column += 1;
+        }
+      }
+      skip();
+      lines.push(line.join("\t"));
+    }
+    return lines.join("\n");
+  };
+
+  const LOOKS = ["color", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "opacity", "font-family", "font-size", "font-weight", "text-anchor"];
+  const standalone = (drawn) => {
+    const twin = drawn.cloneNode(true);
+    const copies = [twin, ...twin.querySelectorAll("*")];
+    [drawn, ...drawn.querySelectorAll("*")].forEach((part, place) => {
+      const style = getComputedStyle(part);
+      for (const name of LOOKS) {
+        const value = style.getPropertyValue(name);
+        if (value && value !== "none" || part.hasAttribute(name)) copies[place].setAttribute(name, value);
+      }
+      copies[place].removeAttribute("class");
+      copies[place].removeAttribute("style");
+    });
+    const box = drawn.getBoundingClientRect();
+    twin.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    if (!twin.hasAttribute("width")) { twin.setAttribute("width", box.width); twin.setAttribute("height", box.height); }
+    return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(twin)}\n`;
+  };
+  const download = (text, type, name) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+
+  const ACTIONS = {
+    copyText: (target) => copy(target.textContent.trim(), "Text"),
+    copyTable: (target) => copy(tabs(target), "Table"),
+    copyLink: (target) => copy(`${location.href.split("#")[0]}#${encodeURIComponent(target.id)}`, "Link"),
+    downloadSvg: (target) => {
+      const drawn = target.matches("svg") ? target : target.querySelector("svg");
+      if (drawn) download(standalone(drawn), "image/svg+xml", `${target.id}.svg`);
+    },
+  };
+  for (const [name, act] of Object.entries(ACTIONS)) {
+    const attribute = `data-${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    for (const button of document.querySelectorAll(`[${attribute}]`)) {
+      const target = document.getElementById(button.dataset[name]);
+      if (!target) continue;
+      button.hidden = false;
+      button.addEventListener("click", () => act(target));
+    }
+  }
+
+  // --- What the address remembers: rule, filters, order -------------------------------------------------------------------------
+
+  const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  const remember = (name, value) => {
+    if (value) state.set(name, value); else state.delete(name);
+    const hash = state.toString();
+    try { history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search); } catch { if (hash) location.hash = hash; }
+  };
+
+  // --- Sorting ------------------------------------------------------------------------------------------------------------------
+
+  const cellAt = (row, column) => {
+    let at = 0;
+    for (const cell of row.cells) {
+      at += cell.colSpan;
+      if (column < at) return cell;
+    }
+    return null;
+  };
+  const figure = (cell) => {
+    const found = /^[^\d\u2212-]*([\u2212-]?\d[\d\u202f]*(?:\.\d+)?)/.exec(cell ? cell.textContent.trim() : "");
+    return found && !cell.classList.contains("missing") ? Number(found[1].replace(/\u202f/g, "").replace("\u2212", "-")) : NaN;
+  };
+  const sort = (head, direction) => {
+    const table = head.closest("table");
+    const column = Number(head.dataset.sort);
+    const text = head.dataset.as === "text";
+    for (const other of table.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
+    if (direction) head.setAttribute("aria-sort", direction);
+    const sign = direction === "descending" ? -1 : 1;
+    for (const body of [...table.tBodies].filter(shown)) { // the others when they are
+      const rows = [...body.rows].filter((row) => row.dataset.place);
+      const key = new Map(rows.map((row) => [row, text ? words(cellAt(row, column)) : figure(cellAt(row, column))]));
+      rows.sort((one, other) => {
+        const byPlace = one.dataset.place - other.dataset.place;
+        if (!direction) return byPlace;
+        const [first, second] = [key.get(one), key.get(other)];
+        if (text) return sign * first.localeCompare(second) || byPlace;
+        if (Number.isNaN(first) || Number.isNaN(second)) return Number.isNaN(first) - Number.isNaN(second) || byPlace; // missing last
+        return sign * (first - second) || byPlace;
+      });
+      body.append(...[...body.rows].filter((row) => row.matches(".head")), ...rows, ...[...body.rows].filter((row) => row.matches(".trivial")));
+    }
+  };
+  const turn = (head) => {
+    const now = head.getAttribute("aria-sort");
+    const order = head.dataset.as === "text" ? ["ascending", "descending", null] : ["descending", "ascending", null];
+    const next = order[(order.indexOf(now) + 1) % 3];
+    sort(head, next);
+    remember("sort", next ? `${head.closest("table").id} ${head.dataset.sort} ${next}` : "");
+    say(next ? `Sorted by ${head.dataset.name}, ${next}; missing last` : "In the first order again");
+  };
+  for (const head of document.querySelectorAll("th[data-sort]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "sort";
+    head.dataset.name = words(head);
+    if (head.querySelector("a")) {
+      button.classList.add("sort-only");
+      button.setAttribute("aria-label", `Sort by ${head.dataset.name}`);
+    } else button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => turn(head));
+  }
+  for (const table of document.querySelectorAll("table:has([data-sort])")) {
+    for (const body of table.tBodies) {
+      [...body.rows].filter((row) => !row.matches(".head, .trivial")).forEach((row, place) => { row.dataset.place = place; });
+    }
+  }
+
+  // --- Filters ------------------------------------------------------------------------------------------------------------------
+
+  const filters = document.getElementById("filters");
+  const form = filters && filters.querySelector("form");
+  const chosen = (name) => (form && form.elements[name] ? form.elements[name].value : "");
+  const wanted = (part, names) => names.every((name) => !chosen(name) || part.dataset[name] === chosen(name));
+
+  const filter = () => {
+    const models = [new Set(), new Set()];
+    const datasets = [new Set(), new Set()];
+    for (const section of document.querySelectorAll(".ruled")) section.hidden = !wanted(section, ["protocol"]);
+    for (const table of document.querySelectorAll("table[data-filtered]")) {
+      const away = table.closest(".ruled[hidden]");
+      const columns = []; // whether each column is shown
+      for (const head of table.tHead.rows[0].cells) {
+        const show = !head.dataset.dataset || wanted(head, ["modality", "organ"]);
+        head.hidden = !show;
+        for (let part = 0; part < head.colSpan; part += 1) columns.push(show);
+        if (head.dataset.dataset) {
+          datasets[1].add(head.dataset.dataset);
+          if (show && !away) datasets[0].add(head.dataset.dataset);
+        }
+      }
+      // The second row of heads begins after the first column.
+      for (const row of [...table.tHead.rows].slice(1)) [...row.cells].forEach((cell, place) => { cell.hidden = !columns[place + 1]; });
+      for (const row of [...table.tBodies].flatMap((body) => [...body.rows])) {
+        if (row.dataset.family !== undefined) {
+          row.hidden = !wanted(row, ["family"]);
+          models[1].add(words(row.cells[0]));
+          if (!row.hidden && !away) models[0].add(words(row.cells[0]));
+        }
+        if (row.classList.contains("head")) continue;
+        let at = 0;
+        for (const cell of row.cells) {
+          cell.hidden = !columns[at];
+          at += cell.colSpan;
+        }
+      }
+    }
+    filters.querySelector(".shown").textContent =
+      `${models[0].size} of ${models[1].size} models on ${datasets[0].size} of ${datasets[1].size} datasets shown`;
+  };
+  if (form) {
+    filters.hidden = false;
+    filters.open = matchMedia("(min-width: 40rem)").matches;
+    for (const choice of form.querySelectorAll("select")) {
+      const value = state.get(choice.name);
+      if ([...choice.options].some((option) => option.value === value)) { choice.value = value; filters.open ||= value !== ""; }
+      choice.addEventListener("change", () => { remember(choice.name, choice.value); filter(); });
+    }
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(() => {
+      for (const choice of form.querySelectorAll("select")) remember(choice.name, "");
+      filter();
+    }));
+    filter();
+  }
+
+  // --- Rule and order of the address --------------------------------------------------------------------------------------------
+
+  const rules = [...document.querySelectorAll(".rules input")];
+  for (const input of rules) {
+    if (state.has("rule")) input.checked = input.value === state.get("rule") || input.checked;
+    input.addEventListener("change", () => {
+      remember("rule", input.value);
+      for (const head of input.closest(".ruled").querySelectorAll("[aria-sort]")) sort(head, head.getAttribute("aria-sort"));
+    });
+  }
+  const [id, column, direction] = (state.get("sort") || "").split(" ");
+  const table = id && document.getElementById(id);
+  const head = table && [...table.querySelectorAll("th[data-sort]")].find((one) => one.dataset.sort === column);
+  if (head && /^(a|de)scending$/.test(direction)) sort(head, direction);
+
+  document.body.append(status);
+})();

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import home_option, results_option
+from .options import home_option, json_option, results_option
 
 if TYPE_CHECKING:
     from adbench_leaderboard.site import File
@@ -22,8 +22,9 @@ def leaderboard() -> None:
     """The static site.
 
     \b
-    Example:
+    Examples:
       adbench leaderboard build --out site
+      adbench leaderboard serve site
     """
 
 
@@ -56,6 +57,61 @@ def build(out: Path, with_images: tuple[str, ...], sql: bool, home: Path | None,
     from ..home import Home, Results
 
     click.echo(build_site(Results.at(results_folder), out, with_images, Home.at(home), sql))
+
+
+site_argument = click.argument("site", type=click.Path(path_type=Path, file_okay=False), default=Path("site"))
+
+
+@leaderboard.command()
+@site_argument
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for any that is free.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Who can reach it: this machine alone; 0.0.0.0 lets others.")
+def serve(site: Path, port: int, host: str) -> None:
+    """Serve a built site on this machine, to look at it; Ctrl-C ends it. SITE is ./site unless given.
+
+    Any static host publishes it; see docs/publish.md.
+
+    \b
+    Example:
+      adbench leaderboard serve site --port 8080
+    """
+    from contextlib import suppress
+
+    from adbench_leaderboard.serving import server
+
+    with server(site, host, port) as listening, suppress(KeyboardInterrupt):
+        click.echo(f"{listening.url}  (Ctrl-C ends it)")
+        listening.serve_forever()
+
+
+@leaderboard.command()
+@site_argument
+@json_option
+def check(site: Path, as_json: bool) -> None:
+    """Look a built site over: links and anchors, what it loads, policy, markup, data, sizes. SITE is ./site unless given.
+
+    One line for each finding. The exit status is 0 if there is none, and 1 if there are some.
+
+    \b
+    Example:
+      adbench leaderboard check site
+    """
+    from dataclasses import asdict
+
+    from adbench_leaderboard.check import check as look_over
+
+    from .show import print_json
+
+    report = look_over(site)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        for finding in report.findings:
+            click.echo(f"{finding.page}: {finding.text} [{finding.kind}]")
+        number = len(report.findings)
+        found = "nothing found" if not number else f"{number} {'finding' if number == 1 else 'findings'}"
+        click.echo(f"{found} in {report.pages} pages, {report.files} files", err=bool(number))
+    raise SystemExit(1 if report.findings else 0)
 
 
 def build_site(results: Results, out: Path, with_images: Sequence[str] = (), home: Home | None = None, sql: bool = False) -> Path:

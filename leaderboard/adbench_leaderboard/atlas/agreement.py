@@ -65,9 +65,11 @@ def cohen(calls: Calls, groups: Groups | None) -> Pairwise:
         calls: (M, N).
         groups: (N,) which images are not independent of each other; None if all are.
     """
-    models = len(calls)
+    models, images = calls.shape
     value, half = np.full((models, models), np.nan), np.full((models, models), np.nan)
-    rate, varies, units = calls.mean(1), np.ptp(calls, 1) > 0, _Units.of(groups, calls.shape[1])
+    if not images:
+        return Pairwise(value, half)
+    rate, varies, units = calls.mean(1), np.ptp(calls, 1) > 0, _Units.of(groups, images)
     for one in np.flatnonzero(varies).tolist():
         others = np.flatnonzero(varies[one + 1 :]) + one + 1
         if not len(others):
@@ -85,7 +87,9 @@ def fleiss(calls: Calls, groups: Groups | None) -> Estimate | None:
 
     Its interval is made as Cohen's.
     """
-    models, number = calls.shape
+    models, images = calls.shape
+    if not images:
+        return None
     raised = calls.sum(0)
     same = ((raised**2 - (calls**2).sum(0)) + ((models - raised) ** 2 - ((1 - calls) ** 2).sum(0))) / (models * (models - 1))
     share = raised / models
@@ -93,7 +97,7 @@ def fleiss(calls: Calls, groups: Groups | None) -> Estimate | None:
     if p in (0.0, 1.0):
         return None
     drift = 2 * (2 * p - 1) * (share - p)
-    value, half = _kappa(same[None], np.array([[p**2 + (1 - p) ** 2]]), drift[None], _Units.of(groups, number))
+    value, half = _kappa(same[None], np.array([[p**2 + (1 - p) ** 2]]), drift[None], _Units.of(groups, images))
     return _estimate(float(value[0]), float(half[0]))
 
 

@@ -12,6 +12,7 @@ import duckdb
 
 from adbench_harness.api import StoreError, UnknownNameError
 
+from . import wording
 from .charts.shown import labels
 from .tables import Board, DatasetKey, ModelKey
 
@@ -124,17 +125,17 @@ def assumptions(one: Planning) -> str:
     """On what a statement about power rests, in words."""
     design = one.design
     if design.variance is None:
-        return f"The area, {design.area}, and the correlation of two models’ areas, {design.correlation}, are assumed."
+        return f"The area, {design.area}, and the correlation of two models' areas, {design.correlation}, are assumed."
     models = "the one stored model" if one.models == 1 else f"{one.models} stored models"
     by = "with patients as units" if one.groups is not None else "as if images were independent"
     area = f"Area {design.area:.3f} and standard error {math.sqrt(design.variance):.3f} ({by}) are the medians of {models}, one seed each"
     pairs = "of the one pair" if one.pairs == 1 else f"of {one.pairs} pairs"
     correlation = (
-        f"the correlation of two models’ areas, {design.correlation:.3f}, is the median {pairs}"
+        f"the correlation of two models' areas, {design.correlation:.3f}, is the median {pairs}"
         if one.pairs
-        else f"the correlation of two models’ areas, {design.correlation}, is assumed"
+        else f"the correlation of two models' areas, {design.correlation}, is assumed"
     )
-    left_out = f" Left out: {one.inverted} with an area below 0.5." if one.inverted else ""
+    left_out = f" Left out: {wording.plural(one.inverted, 'model')} with an area below 0.5." if one.inverted else ""
     return f"{area}; {correlation}.{left_out}"
 
 

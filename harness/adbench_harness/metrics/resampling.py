@@ -97,7 +97,9 @@ class Resampling:
     def drawn(self, replicates: int) -> Counts:
         """Counts at each candidate in so many replicates, (replicates, K + 1); test sets of the same images draw the same ones."""
         random = np.random.default_rng(SEED)
-        return self._counts(self._times([random.choice(stratum, (replicates, len(stratum))) for stratum in self._strata], replicates))
+        return self._counts(
+            self._times([random.choice(stratum, (replicates, len(stratum))) for stratum in self._strata], replicates)
+        )
 
     def _at(self, images: NDArray[np.bool_]) -> csr_array:
         """How many of the images a unit has at each distinct score."""

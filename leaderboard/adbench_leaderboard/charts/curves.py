@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import wording
 from .bands import PLACES, Band, Reading, band, precisions, sensitivities
-from .figure import POINTS, CellValue, Figure, specification
+from .figure import POINTS, Figure, Point, specification
 from .shown import Shown, wrapped
 from .theme import QUIET, SENS, SPEC
 
@@ -59,7 +60,11 @@ def curves(kind: Kind, name: str, task: str, shown: Shown, images: ScoredTogethe
         for model, runs in shown.models.items()
     }
     abnormal, normal = images.counts
-    chance = [(0.0, 0.0), (1.0, 1.0)] if kind is ROC else [(0.0, abnormal / (abnormal + normal)), (1.0, abnormal / (abnormal + normal))]
+    chance = (
+        [(0.0, 0.0), (1.0, 1.0)]
+        if kind is ROC
+        else [(0.0, abnormal / (abnormal + normal)), (1.0, abnormal / (abnormal + normal))]
+    )
     several = any(len(runs) > 1 for runs in shown.models.values())
     points = [row for label, found in bands.items() for row in _points(kind, wrapped(label), found, chance, several)]
     ways = "diagonal" if kind is ROC else f"level line at {chance[0][1]:.3f}, the share of abnormal images"
@@ -68,7 +73,7 @@ def curves(kind: Kind, name: str, task: str, shown: Shown, images: ScoredTogethe
     return Figure(
         id=f"{kind.name}-{name}",
         title=f"{kind.title}, {_task(task)}",
-        description=f"A panel for each of {len(bands)} models: {kind.y.lower()} by {kind.x.lower()}. "
+        description=f"{wording.plural(len(bands), 'panel')}, one a model: {kind.y.lower()} by {kind.x.lower()}. "
         + " ".join(_said(kind, shown, task))
         + f" Random scores give the dashed {ways}.",
         spec=specification(_chart(kind, False), points),
@@ -101,9 +106,7 @@ def _cells(bands: Mapping[str, Band], place: int, several: bool) -> Iterator[str
         yield from (f"{values[place]:.3f}" for values in found)
 
 
-def _points(
-    kind: Kind, label: str, one: Band, chance: Sequence[tuple[float, float]], several: bool
-) -> Iterator[Mapping[str, CellValue]]:
+def _points(kind: Kind, label: str, one: Band, chance: Sequence[tuple[float, float]], several: bool) -> Iterator[Point]:
     if kind is ROC:
         yield {"m": label, "k": "mean", "x": 0.0, "y": 0.0, "lo": 0.0, "hi": 0.0}
     for place, mean, low, high in zip(PLACES, one.mean, one.low, one.high, strict=True):
@@ -122,10 +125,10 @@ def _chart(kind: Kind, explored: bool) -> Mapping[str, Any]:
     import altair as alt
 
     share = alt.Scale(domain=[0, 1], nice=False)
-    ticks = {"values": [0, 0.25, 0.5, 0.75, 1], "format": ".2~f", "grid": True}
+    ticks = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format=".2~f", grid=True)
     base = alt.Chart(alt.NamedData(POINTS)).encode(
-        x=alt.X("x:Q", title=kind.x, scale=share, axis=alt.Axis(**ticks)),
-        y=alt.Y("y:Q", title=kind.y, scale=share, axis=alt.Axis(**ticks)),
+        x=alt.X("x:Q", title=kind.x, scale=share, axis=ticks),
+        y=alt.Y("y:Q", title=kind.y, scale=share, axis=ticks),
     )
     means = base.transform_filter("datum.k === 'mean'")
     layers = [
@@ -139,7 +142,9 @@ def _chart(kind: Kind, explored: bool) -> Mapping[str, Any]:
     if explored:
         tips = [("m", "N", "Model"), ("x", "Q", kind.x), ("y", "Q", kind.y), ("lo", "Q", "95 % from"), ("hi", "Q", "95 % to")]
         layers.append(
-            means.mark_circle(size=70, opacity=0).encode(tooltip=[alt.Tooltip(f"{field}:{type_}", title=title) for field, type_, title in tips])
+            means.mark_circle(size=70, opacity=0).encode(
+                tooltip=[alt.Tooltip(f"{field}:{type_}", title=title) for field, type_, title in tips]
+            )
         )
     panels = alt.layer(*layers).properties(width=SIDE, height=SIDE)
     head = alt.Facet("m:N", title=None, sort=None, header=alt.Header(labelExpr=LINES))

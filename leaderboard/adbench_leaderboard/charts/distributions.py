@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ from adbench_harness.metrics.ranking import Values
 from .. import wording
 from ..queries import Run
 from .curves import LINES
-from .figure import POINTS, CellValue, Figure, specification
+from .figure import POINTS, CellValue, Figure, Point, specification
 from .shown import Shown, wrapped
 from .theme import GROUND, INK, SENS, SPEC
 
@@ -75,15 +75,17 @@ def distributions(name: str, shown: Shown, found: Mapping[str, Scores], rules: S
     """
     log = _is_skewed(found.values())
     titles = {rule: _title(rule, oracles) for rule in rules}
-    edges = {label: _edges(one, _thresholds(one, rules), log) for label, one in found.items()}
+    edges = {label: _edges(one, log) for label, one in found.items()}
     points = [row for label, one in found.items() for row in _points(wrapped(label), one, edges[label], titles)]
     any_held_out = any(len(one.held_out) for one in found.values())
-    beyond = [f"{label}: {titles[rule]}" for label, one in found.items() for rule, value in _stored(one, rules) if np.isinf(value)]
+    beyond = [
+        f"{label}: {titles[rule]}" for label, one in found.items() for rule, value in _stored(one, rules) if np.isinf(value)
+    ]
     seeds = sorted({one.run.seed for one in found.values()})
     return Figure(
         id=f"scores-{name}",
         title="Scores of normal and abnormal images",
-        description=f"A panel for each of {len(found)} models: how scores of normal images (bars upwards) and of abnormal images "
+        description=f"{wording.plural(len(found), 'panel')}, one a model: how scores of normal images (bars upwards) and of abnormal images "
         "(bars downwards) are spread; the further to the right, the more anomalous. " + " ".join(_said(found)),
         spec=specification(_chart(tuple(titles.values()), log, any_held_out, False), points),
         explored=specification(_chart(tuple(titles.values()), log, any_held_out, True), points),
@@ -109,7 +111,7 @@ def _said(found: Mapping[str, Scores]) -> Iterator[str]:
         yield "{}: median of normal images {}, of abnormal ones {}.".format(label, *map(wording.number, middle))
 
 
-def _is_skewed(found: Iterator[Scores] | Any) -> bool:
+def _is_skewed(found: Iterable[Scores]) -> bool:
     every = [one.every for one in found]
     positive = all(values.min() > 0 for values in every)
     return positive and any(values.max() > SKEWED * np.median(values) for values in every)
@@ -127,7 +129,7 @@ def _thresholds(one: Scores, rules: Sequence[str]) -> Mapping[str, float]:
     return {rule: value for rule, value in _stored(one, rules) if np.isfinite(value)}
 
 
-def _edges(one: Scores, thresholds: Mapping[str, float], log: bool) -> Values:
+def _edges(one: Scores, log: bool) -> Values:
     """Ends of the bins, (BINS + 1,), which hold every score."""
     low, high = float(one.every.min()), float(one.every.max())
     if low == high:
@@ -143,7 +145,7 @@ def _counts(one: Scores, edges: Values) -> tuple[Values, Values, Values]:
     return normal, abnormal, held_out
 
 
-def _points(label: str, one: Scores, edges: Values, titles: Mapping[str, str]) -> Iterator[Mapping[str, CellValue]]:
+def _points(label: str, one: Scores, edges: Values, titles: Mapping[str, str]) -> Iterator[Point]:
     normal, abnormal, held_out = _counts(one, edges)
     tallest = max((values / max(values.sum(), 1)).max() for values in (normal, abnormal))
     for number in range(BINS):
@@ -154,7 +156,13 @@ def _points(label: str, one: Scores, edges: Values, titles: Mapping[str, str]) -
                 yield {**place, "k": kind, "y": sign * _short(share / tallest), "n": int(values[number]), "s": _short(share)}
         if held_out[number]:
             share = held_out[number] / held_out.sum()
-            yield {**place, "k": "held out", "y": min(_short(share / tallest), 1.15), "n": int(held_out[number]), "s": _short(share)}
+            yield {
+                **place,
+                "k": "held out",
+                "y": min(_short(share / tallest), 1.15),
+                "n": int(held_out[number]),
+                "s": _short(share),
+            }
     for rule, value in _thresholds(one, list(titles)).items():
         yield {"m": label, "k": "threshold", "r": titles[rule], "x": value}
 
@@ -190,7 +198,11 @@ def _chart(titles: Sequence[str], log: bool, held_out: bool, explored: bool) -> 
     bars = base.transform_filter("datum.k === 'normal' || datum.k === 'abnormal'")
     tips = [alt.Tooltip("m:N", title="Model"), alt.Tooltip("k:N", title="Images"), alt.Tooltip("n:Q", title="Number")]
     tips += [alt.Tooltip("s:Q", title="Share", format=".1%"), alt.Tooltip("x:Q", title="From"), alt.Tooltip("x2:Q", title="To")]
-    layers = [bars.mark_rect(opacity=0.8).encode(x2="x2:Q", y=height, y2=alt.Y2Datum(0), color=colour, **({"tooltip": tips} if explored else {}))]
+    layers = [
+        bars.mark_rect(opacity=0.8).encode(
+            x2="x2:Q", y=height, y2=alt.Y2Datum(0), color=colour, **({"tooltip": tips} if explored else {})
+        )
+    ]
     if held_out:
         layers.append(
             base.transform_filter("datum.k === 'held out'")
@@ -205,7 +217,9 @@ def _chart(titles: Sequence[str], log: bool, held_out: bool, explored: bool) -> 
     )
     lines = base.transform_filter("datum.k === 'threshold'")
     layers.append(lines.mark_rule(color=INK, strokeWidth=1).encode(y=alt.YDatum(-1), y2=alt.Y2Datum(1.15)))
-    marks = lines.mark_point(color=INK, fill=INK, stroke=GROUND, strokeWidth=0.75, size=55, opacity=1).encode(y=alt.YDatum(1.15), shape=shape)
+    marks = lines.mark_point(color=INK, fill=INK, stroke=GROUND, strokeWidth=0.75, size=55, opacity=1).encode(
+        y=alt.YDatum(1.15), shape=shape
+    )
     if explored:
         marks = marks.encode(tooltip=[alt.Tooltip("r:N", title="Threshold"), alt.Tooltip("x:Q", title="Score")])
     layers.append(marks)

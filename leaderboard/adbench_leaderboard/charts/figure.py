@@ -18,6 +18,8 @@ POINTS: Final = "points"
 """The name of a figure's data: charts are built on ``altair.NamedData(POINTS)``."""
 
 CellValue = str | int | float | None
+Point = Mapping[str, object]
+"""A row of a figure's data: text, numbers and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Figure:
     """The specification of the interactive version where it has more, what a pointer meets for instance."""
 
 
-def specification(chart: altair.TopLevelMixin | Mapping[str, Any], points: Iterable[Mapping[str, CellValue]]) -> dict[str, Any]:
+def specification(chart: altair.TopLevelMixin | Mapping[str, Any], points: Iterable[Point]) -> dict[str, Any]:
     """A chart that altair has checked, with its data and the look of the site.
 
     Args:

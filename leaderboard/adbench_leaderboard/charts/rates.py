@@ -11,7 +11,7 @@ from adbench_harness.metrics.thresholds import TRIVIAL
 from .. import wording
 from ..tables import Board, Cell, DatasetKey, ModelKey, Spread
 from .curves import LINES
-from .figure import POINTS, CellValue, Figure, specification
+from .figure import POINTS, CellValue, Figure, Point, specification
 from .shown import labels, wrapped
 from .theme import INK, SENS, SPEC
 
@@ -35,7 +35,9 @@ def rates(name: str, board: Board, dataset: DatasetKey, oracles: frozenset[str])
     """
     present = board.present(dataset)
     called = labels([model for model, _ in present])
-    rules = {rule: f"{wording.rule_title(rule)}{' (oracle)' if rule in oracles else ''}" for rule in board.rules if rule != TRIVIAL}
+    rules = {
+        rule: f"{wording.rule_title(rule)}{' (oracle)' if rule in oracles else ''}" for rule in board.rules if rule != TRIVIAL
+    }
     found = list(_found(present, called, rules))
     chance = list(_chance(board.trivial(dataset), rules))
     lines = [wrapped(label) for label in called.values()]
@@ -43,7 +45,8 @@ def rates(name: str, board: Board, dataset: DatasetKey, oracles: frozenset[str])
     return Figure(
         id=f"rates-{name}",
         title="Sensitivity and specificity of each model",
-        description=f"Dots with 95 % intervals for {len(called)} models at {len(rules)} threshold rules, from 0 to 1. " + " ".join(_said(found)),
+        description=f"Dots with 95 % intervals for {wording.plural(len(called), 'model')} at {wording.plural(len(rules), 'threshold rule')}, from 0 to 1. "
+        + " ".join(_said(found)),
         spec=specification(_chart(tuple(rules.values()), tuple(lines), False), points),
         explored=specification(_chart(tuple(rules.values()), tuple(lines), True), points),
         columns=["Threshold rule", "Model", "Figure", "Mean", "95 % from", "95 % to", "Lowest run", "Highest run", "Runs"],
@@ -52,7 +55,7 @@ def rates(name: str, board: Board, dataset: DatasetKey, oracles: frozenset[str])
             *((rule, "random scores", FIGURES[figure], *_cells(spread)) for rule, figure, spread in chance),
         ],
         heads=3,
-        note="Dot: mean over the runs; line: 95 % interval for the finite number of test images; pale tick: random scores at "
+        note="Circle or square: mean over the runs; line: 95 % interval for the finite number of test images; pale tick: random scores at "
         "the same rule. Sensitivity is the share of abnormal images found, specificity the share of normal images left alone. An oracle rule "
         "picks its threshold with the test labels in view: an upper bound, not what a clinic would get.",
     )
@@ -91,14 +94,14 @@ def _cells(spread: Spread) -> Sequence[CellValue]:
     return (*(wording.rate(value) for value in (spread.mean, low, high, spread.low, spread.high)), spread.count)
 
 
-def _points(found: Sequence[Found], rules: Mapping[str, str]) -> Iterator[Mapping[str, CellValue]]:
+def _points(found: Sequence[Found], rules: Mapping[str, str]) -> Iterator[Point]:
     for rule, label, figure, spread in found:
         low, high = spread.interval or (None, None)
         ends = {"lo": round(low, 4), "hi": round(high, 4)} if low is not None and high is not None else {}
         yield {"k": "model", "r": rule, "m": wrapped(label), "f": FIGURES[figure], "x": round(spread.mean, 4), **ends}
 
 
-def _chance_points(chance: Sequence[tuple[str, str, Spread]], lines: Sequence[str]) -> Iterator[Mapping[str, CellValue]]:
+def _chance_points(chance: Sequence[tuple[str, str, Spread]], lines: Sequence[str]) -> Iterator[Point]:
     for rule, figure, spread in chance:
         yield from ({"k": "chance", "r": rule, "m": line, "f": FIGURES[figure], "x": round(spread.mean, 4)} for line in lines)
 
@@ -124,7 +127,14 @@ def _chart(rules: Sequence[str], models: Sequence[str], explored: bool) -> Mappi
         shape=alt.Shape("f:N", title=None, scale=alt.Scale(domain=list(FIGURES.values()), range=["circle", "square"]))
     )
     if explored:
-        tips = [("r", "N", "Rule"), ("m", "N", "Model"), ("f", "N", "Figure"), ("x", "Q", "Mean"), ("lo", "Q", "95 % from"), ("hi", "Q", "95 % to")]
+        tips = [
+            ("r", "N", "Rule"),
+            ("m", "N", "Model"),
+            ("f", "N", "Figure"),
+            ("x", "Q", "Mean"),
+            ("lo", "Q", "95 % from"),
+            ("hi", "Q", "95 % to"),
+        ]
         dots = dots.encode(tooltip=[alt.Tooltip(f"{field}:{kind}", title=title) for field, kind, title in tips])
     layers = [
         base.transform_filter("datum.k === 'chance'").mark_tick(thickness=2, size=11, opacity=0.45),

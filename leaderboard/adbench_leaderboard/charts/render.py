@@ -29,6 +29,8 @@ ATTRIBUTES: Final = frozenset(
     }
 )
 """What is kept. Not the font: text has the page's. Not roles and labels: the whole is one image."""
+SCALE: Final = 1.2
+"""Where there is room: figures are laid out for phones, with letters that are small on a desk."""
 DEFAULTS: Final = frozenset({("opacity", "1"), ("stroke-width", "1"), ("transform", "translate(0,0)")})
 DECIMALS: Final = re.compile(r"-?\d+\.\d{2,}(?:e-?\d+)?")
 REFERENCE: Final = re.compile(r"url\(#([\w-]+)\)")
@@ -48,9 +50,9 @@ def svg(figure: Figure) -> Markup:
     clean = _Cleaner(f"{figure.id}-").clean(root)
     if clean is None:
         raise ValueError(f"{figure.id}: nothing was drawn")
-    size = {"viewBox": root.attrib["viewBox"], "width": root.attrib["width"], "height": root.attrib["height"]}
+    size = {name: f"{float(root.attrib[name]) * SCALE:.0f}" for name in ("width", "height")}
     labels = {"role": "img", "aria-labelledby": f"{figure.id}-title", "aria-describedby": f"{figure.id}-desc"}
-    clean.attrib = {"id": f"{figure.id}-svg", "class": "drawn", **labels, **size}
+    clean.attrib = {"id": f"{figure.id}-svg", "class": "drawn", **labels, "viewBox": root.attrib["viewBox"], **size}
     for place, (tag, words) in enumerate((("title", figure.title), ("desc", figure.description))):
         element = ElementTree.Element(tag, {"id": f"{figure.id}-{tag}"})
         element.text = words

@@ -41,7 +41,9 @@ class Shown:
         """Which runs these are."""
         most = max(len(runs) for runs in self.models.values())
         seeds = "one run each" if most == 1 else f"up to {most} seeds each"
-        rest = f"; of {len(self.models) + self.others} models the {len(self.models)} with the highest ROC AUC" if self.others else ""
+        rest = (
+            f"; of {len(self.models) + self.others} models the {len(self.models)} with the highest ROC AUC" if self.others else ""
+        )
         return f"Split {self.split}, {seeds}{rest}"
 
 

@@ -12,6 +12,9 @@ import duckdb
 
 from adbench_harness.home import Home
 from adbench_harness.metrics.thresholds import RULES
+from adbench_harness.published import published
+from adbench_harness.registry import protocol
+from adbench_harness.reproduction import PROTOCOL, Series, series_of, stored_runs
 
 from . import names
 from .atlas.collected import Atlas, collect
@@ -75,6 +78,11 @@ class Site:
         homes = {name: self.choices.home if name in self.choices.with_images else None for name in self.datasets}
         found = {name: collect(self.db, self.boards, name, home) for name, home in homes.items()}
         return {name: atlas for name, atlas in found.items() if atlas.summaries}
+
+    @cached_property
+    def reproduction(self) -> list[Series]:
+        """Runs under the rules of the study that adbench reproduces, those that differ by their seed together."""
+        return series_of(stored_runs(self.db), protocol(PROTOCOL).spec, published().study) if self.db is not None else []
 
     @cached_property
     def newest(self) -> Run | None:

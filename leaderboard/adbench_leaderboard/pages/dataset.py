@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from adbench_harness.published import published
+from adbench_harness.reproduction import Row, compare
+
 from .. import charts, names, soundness
 from ..charts.of_dataset import Drawn, figures
 from ..site import File, Site
@@ -18,7 +21,6 @@ from .reproduction import published_figure, signed
 if TYPE_CHECKING:
     import duckdb
 
-    from adbench_harness.reproduction import Row
     from adbench_harness.store.contenders import StoredRun
 
 
@@ -57,17 +59,6 @@ class _Known:
 
         return stored_runs(self.db)
 
-    @cached_property
-    def rows(self) -> Sequence[Row]:
-        """The study's figures beside ours."""
-        from adbench_harness import registry, reproduction
-        from adbench_harness.published import published
-
-        study = published().study
-        protocol = registry.protocol(reproduction.PROTOCOL).spec
-        series = reproduction.series_of(reproduction.stored_runs(self.db), protocol, study)
-        return reproduction.compare(series, study, study.cells(), ("roc_auc", "recall", "specificity"))
-
 
 def files(site: Site, templates: Templates) -> Iterator[File]:
     """The page of every dataset that has runs, and the specifications of its figures."""
@@ -101,7 +92,7 @@ def _page(site: Site, templates: Templates, known: _Known, name: str) -> Iterato
         audits={state: known.audits[state] for state in states if state in known.audits},
         power=_power(known, name, parts),
         assumptions=soundness.assumptions,
-        study=[row for row in known.rows if row.cell.dataset == name],
+        study=_beside(site, name),
         published_figure=published_figure,
         signed=signed,
         atlas=site.atlases.get(name),
@@ -109,6 +100,12 @@ def _page(site: Site, templates: Templates, known: _Known, name: str) -> Iterato
     drawn = [figure for part in parts for figure in part.drawn.every]
     if drawn:
         yield charts.data(path, drawn)
+
+
+def _beside(site: Site, name: str) -> list[Row]:
+    """The study's figures of a dataset beside ours."""
+    cells = [cell for cell in published().study.cells() if cell.dataset == name]
+    return compare(site.reproduction, published().study, cells, ("roc_auc", "recall", "specificity"))
 
 
 def _power(known: _Known, name: str, parts: Sequence[Part]) -> Power:

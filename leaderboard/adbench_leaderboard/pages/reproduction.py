@@ -8,7 +8,7 @@ from typing import Final
 
 from adbench_harness import registry
 from adbench_harness.published import ROUNDING, Cell, Claim, FigureName, Numbers, published
-from adbench_harness.reproduction import FIGURES, PROTOCOL, Mark, Missing, Row, compare, missing, outside, series_of, stored_runs
+from adbench_harness.reproduction import FIGURES, PROTOCOL, Mark, Missing, Row, compare, missing, outside
 
 from .. import names
 from ..site import File, Site
@@ -85,14 +85,13 @@ class Tally:
 
 def files(site: Site, templates: Templates) -> Iterator[File]:
     """The page; a site without any run has none."""
-    if site.db is None or not site.runs:
+    if not site.runs:
         return
     numbers, protocol = published(), registry.protocol(PROTOCOL).spec
     study = numbers.study
     cells = list(study.cells())
-    series = series_of(stored_runs(site.db), protocol, study)
-    rows = compare(series, study, cells, FIGURES)
-    lacking = missing(series, study, cells, protocol.seeds)
+    rows = compare(site.reproduction, study, cells, FIGURES)
+    lacking = missing(site.reproduction, study, cells, protocol.seeds)
     yield templates.page(
         "reproduction.html",
         PATH,
@@ -100,7 +99,7 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
         tally=_tally(cells, rows),
         first=_first(rows),
         models=list(dict.fromkeys(cell.model for cell in cells)),
-        outside=list(outside(series, numbers, {(cell.dataset, cell.model) for cell in cells})),
+        outside=list(outside(site.reproduction, numbers, {(cell.dataset, cell.model) for cell in cells})),
         numbers=numbers,
         study=numbers.sources[study.source],
         protocol=PROTOCOL,

@@ -9,7 +9,7 @@ from typing import Final
 import duckdb
 
 from . import charts, queries
-from .pages import checklist, dataset, explore, index, model, reproduction, run, shards
+from .pages import checklist, dataset, downloads, explore, index, model, reproduction, run, shards
 from .site import Choices, File, Site
 from .templating import Templates
 
@@ -21,14 +21,17 @@ STATIC: Final = (
     "static/chart.css",
     "static/chart.js",
     "static/checklist.css",
+    "static/downloads.css",
     "static/explore.css",
     "static/explore.js",
     "static/index.css",
     "static/reproduction.css",
+    "static/model.css",
+    "static/parts.css",
     "static/run.css",
     "static/run.js",
 )
-PAGES: Final = (index, dataset, model, run, reproduction, checklist, explore, shards)
+PAGES: Final = (index, dataset, model, run, reproduction, checklist, explore, shards, downloads)
 """What makes the files of a site: each takes the site and its templates."""
 
 

@@ -41,6 +41,11 @@ def dataset_page(name: str) -> str:
     return f"dataset/{slug(name)}.html"
 
 
+def dataset_sheet(kind: str, name: str) -> str:
+    """Where a table of a dataset lies as CSV: of kind "standing", "rules" or "areas"."""
+    return f"data/{kind}/{slug(name)}.csv"
+
+
 def board_anchor(key: ProtocolKey) -> str:
     """What a board is called in addresses and file names; it stays the same as long as its rules do."""
     parts = f"{key.name}-{key.version}-{key.fit_digest}-{key.evaluation_digest}"

@@ -46,6 +46,7 @@ class Templates:
             chart=charts,
             dataset_key=dataset_key,
             dataset_page=names.dataset_page,
+            dataset_sheet=names.dataset_sheet,
             model_page=site.model_page,
             model_key_page=site.model_pages.__getitem__,
             area_title=wording.area_title,

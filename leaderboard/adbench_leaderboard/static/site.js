@@ -226,7 +226,7 @@
       }
     }
     filters.querySelector(".shown").textContent =
-      `${models[0].size} of ${models[1].size} models on ${datasets[0].size} of ${datasets[1].size} datasets shown`;
+      `${models[0].size} of ${models[1].size} models on ${datasets[0].size} of ${datasets[1].size} datasets`;
   };
   if (form) {
     filters.hidden = false;

@@ -191,12 +191,16 @@
   // The two parts of the desk
 
   let wanted = 0;
+  let opener;
 
   const showImage = async (moveFocus) => {
     const turnNumber = ++wanted;
     const target = asked();
     if (!target) {
+      // Going to an address inside the page takes the focus from the link that led there.
+      const lost = !sheet.hidden && (document.activeElement === document.body || sheet.contains(document.activeElement));
       sheet.hidden = true;
+      if (lost) (opener?.isConnected ? opener : wordsField).focus();
       return;
     }
     const step = sheet.contains(document.activeElement) ? document.activeElement.dataset.step : undefined;
@@ -262,6 +266,10 @@
     const { view, list } = name.closest("table").dataset;
     name.replaceChildren(make("a", { href: address(name.dataset.image, view, list), text: name.textContent }));
   }
+  document.getElementById("atlas").addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (link && !sheet.contains(link)) opener = link;
+  });
   desk.hidden = false;
   desk.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); search(); });
   viewField.addEventListener("change", search);

@@ -53,7 +53,9 @@ def part(row: PartRow | None, kind: str = "") -> Markup:
         return _markup('<td class="num"></td>')
     ends = (row.low, row.high) if row.low is not None and row.high is not None else None
     drawn = _bar(row.value, kind, row.low, row.high) if kind else ""
-    return _markup(f'<td class="num{f" rate {kind}" if kind else ""}">{rate(row.value)}{_interval(ends)}{drawn}</td>')
+    return _markup(
+        f'<td class="num{f" rate {kind}" if kind else ""}">{rate(row.value)}{_interval(ends)}{_range(row.runs)}{drawn}</td>'
+    )
 
 
 def _estimate(run: Run, name: str, rule: str, task: str) -> str:
@@ -63,6 +65,13 @@ def _estimate(run: Run, name: str, rule: str, task: str) -> str:
 
 def _interval(ends: Ends) -> str:
     return "" if ends is None else f' <span class="span">[{rate(ends[0])}, {rate(ends[1])}]</span>'
+
+
+def _range(ends: Ends) -> str:
+    """The range of several runs, if they differ."""
+    return (
+        "" if ends is None or ends[0] == ends[1] else f' <span class="span">runs {rate(ends[0])}\N{EN DASH}{rate(ends[1])}</span>'
+    )
 
 
 def _bar(value: float | None, kind: str, low: float | None, high: float | None) -> str:

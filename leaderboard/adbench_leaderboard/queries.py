@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,6 +134,8 @@ class PartRow:
     value: float
     low: float | None
     high: float | None
+    runs: tuple[float, float] | None = None
+    """Lowest and highest of several runs, whose mean the value is."""
 
 
 @dataclass(frozen=True)
@@ -198,20 +200,39 @@ def details(db: duckdb.DuckDBPyConnection, runs: Sequence[Run]) -> Iterator[tupl
     """Each of the runs, in their order, with what only its own page shows."""
     for start in range(0, len(runs), BATCH):
         batch = runs[start : start + BATCH]
+        logged = curves(db, batch)
         wanted = [[run.run_id for run in batch]]
-        curves, parts, scores = (_by_run(db.execute(_sql(name), wanted)) for name in ("curves", "parts", "scores"))
+        parts, scores = (_by_run(db.execute(_sql(name), wanted)) for name in ("parts", "scores"))
         for run in batch:
             yield (
                 run,
                 Details(
-                    [
-                        Curve(phase, name, list(zip(epochs, values, strict=True)))
-                        for phase, name, epochs, values in curves[run.run_id]
-                    ],
+                    logged[run.run_id],
                     [PartRow(*row) for row in parts[run.run_id]],
                     [ScoreSummary(*row) for row in scores[run.run_id]],
                 ),
             )
+
+
+def curves(db: duckdb.DuckDBPyConnection, runs: Sequence[Run]) -> Mapping[str, Sequence[Curve]]:
+    """Training curves by run, in the order in which they were logged; nothing for a run that logged nothing."""
+    rows = _by_run(db.execute(_sql("curves"), [[run.run_id for run in runs]]))
+    return {
+        run.run_id: [Curve(phase, name, list(zip(*points, strict=True))) for phase, name, *points in rows[run.run_id]]
+        for run in runs
+    }
+
+
+def model_parts(db: duckdb.DuckDBPyConnection, runs: Sequence[Run]) -> Mapping[tuple[str, str], Sequence[PartRow]]:
+    """Figures of parts of test images over some runs, by dataset and fingerprint; of parts that every run on the data has."""
+    counts = Counter((run.dataset, run.fingerprint) for run in runs)
+    found = defaultdict[tuple[str, str], list[PartRow]](list)
+    for dataset, fingerprint, part, task, rule, name, count, value, low, high, least, most in db.execute(
+        _sql("model_parts"), [[run.run_id for run in runs]]
+    ).fetchall():
+        if count == counts[dataset, fingerprint]:
+            found[dataset, fingerprint].append(PartRow(part, task, rule, name, value, low, high, (least, most)))
+    return found
 
 
 def _by_run(found: duckdb.DuckDBPyConnection) -> defaultdict[str, list[tuple[Any, ...]]]:

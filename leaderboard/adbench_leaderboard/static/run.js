@@ -28,7 +28,7 @@
         height: 130,
         mark: { type: "line", color: "var(--series-1)", point: { size: 12, color: "var(--series-1)" } },
         encoding: {
-          x: { field: "epoch", type: "quantitative", title: "epoch" },
+          x: { field: "epoch", type: "quantitative", title: "epoch", axis: { format: "d", tickMinStep: 1, tickCount: 5 } },
           y: { field: "value", type: "quantitative", title: null, scale: { zero: false } },
           tooltip: [{ field: "curve" }, { field: "epoch" }, { field: "value" }],
         },

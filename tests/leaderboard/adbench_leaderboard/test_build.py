@@ -139,14 +139,6 @@ def test_dataset_page_counts_at_each_rule(store: Results, tmp_path: Path, read: 
     ]
 
 
-def test_model_page_says_what_it_was_given(store: Results, tmp_path: Path, read: Read) -> None:
-    build(store.database, tmp_path / "site")
-    text = " ".join(read(tmp_path / "site/model/pca.html").text.split())
-    assert "teacher.kind random teacher.sha256 abc" in text
-    assert "1 min 02 s" in text
-    assert "12 345" in text  # a narrow no-break space on the page
-
-
 def test_every_link_leads_somewhere(store: Results, tmp_path: Path, read: Read) -> None:
     site = tmp_path / "site"
     build(store.database, site)

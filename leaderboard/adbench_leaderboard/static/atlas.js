@@ -261,6 +261,7 @@
     }
   };
 
+  sheet.setAttribute("aria-labelledby", "sheet-title");
   listField.append(make("option", { value: "all", text: LISTS.all }));
   for (const name of document.querySelectorAll("[data-image]")) {
     const { view, list } = name.closest("table").dataset;

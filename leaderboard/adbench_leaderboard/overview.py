@@ -19,6 +19,8 @@ class Overview:
 
     board: Board
     standing: Standing
+    oracles: frozenset[str]
+    """Rules that see test labels."""
 
     @property
     def anchor(self) -> str:
@@ -33,7 +35,7 @@ class Overview:
     @property
     def rules(self) -> Sequence[str]:
         """The rules, those first that see no test label."""
-        return sorted(self.board.rules, key=lambda rule: rule in self.board.newest.oracles)
+        return sorted(self.board.rules, key=lambda rule: rule in self.oracles)
 
     @property
     def notes(self) -> list[str]:
@@ -112,4 +114,4 @@ class Overview:
 
 def overviews(site: Site) -> list[Overview]:
     """One a board."""
-    return [Overview(board, site.standings[board.key]) for board in site.boards]
+    return [Overview(board, site.standings[board.key], site.oracles) for board in site.boards]

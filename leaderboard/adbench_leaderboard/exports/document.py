@@ -135,7 +135,7 @@ def _board(one: Overview, ids: Mapping[ModelKey, str]) -> Json:
         "title": card.text("protocol", "title"),
         "split_rule": card.text("protocol", "split_rule"),
         "newest_run": card.created,
-        "rules": [_rule(rule, rule in card.oracles) for rule in one.rules],
+        "rules": [_rule(rule, rule in one.oracles) for rule in one.rules],
         "tests": one.standing.tests,
         "cells": [
             _cell(one, model, dataset, ids[model])

@@ -33,18 +33,22 @@ def scores(db: duckdb.DuckDBPyConnection) -> File:
     import pyarrow.parquet as pq
 
     query = (files(__package__) / "scores.sql").read_text(encoding="utf-8")
-    # On a cursor, since the connection may not have been read to the end of what was asked before.
+    out, writer = io.BytesIO(), None
+    # A dataset at a time, and on a cursor: the connection may not have been read to the end of what was asked before.
     with db.cursor() as cursor:
-        table = cursor.sql(query).to_arrow_table()
-    out = io.BytesIO()
-    pq.write_table(
-        table,
-        out,
-        row_group_size=ROWS,
-        compression="zstd",
-        use_dictionary=["run_id", "dataset", "image", "subset"],
-        # A sorted file says where to look; scores are as good as random.
-        write_statistics=["run_id", "dataset"],
-        store_schema=False,
-    )
+        for (dataset,) in cursor.execute("select distinct dataset from run order by dataset").fetchall():
+            table = cursor.sql(query, params=[dataset]).to_arrow_table()
+            if writer is None:
+                writer = pq.ParquetWriter(
+                    out,
+                    table.schema,
+                    compression="zstd",
+                    use_dictionary=["run_id", "dataset", "image", "subset"],
+                    # A sorted file says where to look; scores are as good as random.
+                    write_statistics=["run_id", "dataset"],
+                    store_schema=False,
+                )
+            writer.write_table(table, row_group_size=ROWS)
+    if writer is not None:
+        writer.close()
     return File(PATH, out.getvalue())

@@ -1,4 +1,5 @@
--- Every score with the dataset of its run.
+-- Every score of a dataset's runs.
 select run_id, dataset, image, label, subset, score
 from score join run using (run_id)
-order by dataset, run_id, subset, image
+where dataset = ?
+order by run_id, subset, image

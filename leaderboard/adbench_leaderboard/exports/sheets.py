@@ -40,7 +40,8 @@ def sheets(site: Site) -> Iterator[tuple[File, str]]:
             f"{dataset}: what each rule gives in each run, by task",
         )
         yield sheet(names.dataset_sheet("areas", dataset), _area_rows(runs)), f"{dataset}: figures without a threshold, by task"
-    yield sheet("data/reproduction.csv", _reproduction_rows(site)), "The study's Table 3 beside ours"
+    if compared := list(_reproduction_rows(site)):
+        yield sheet("data/reproduction.csv", compared), "The study's Table 3 beside ours"
 
 
 def sheet(path: str, rows: Iterable[Mapping[str, Value]]) -> File:
@@ -139,7 +140,7 @@ def _board_rows(one: Overview) -> Iterator[dict[str, Value]]:
                     "fingerprint": dataset.fingerprint,
                     "split": one.split(dataset).number,
                     "rule": rule,
-                    "oracle": int(rule in one.board.newest.oracles),
+                    "oracle": int(rule in one.oracles),
                     **_spread("sensitivity", one.rate(model, dataset, "sensitivity", rule)),
                     **_spread("specificity", one.rate(model, dataset, "specificity", rule)),
                     **_spread("roc_auc", one.area(model, dataset)),

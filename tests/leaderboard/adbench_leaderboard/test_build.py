@@ -40,85 +40,11 @@ def files(site: Path) -> dict[str, bytes]:
     return {path.relative_to(site).as_posix(): path.read_bytes() for path in sorted(site.rglob("*")) if path.is_file()}
 
 
-def test_index_has_sensitivity_and_specificity_of_each_rule(store: Results, tmp_path: Path, read: Read) -> None:
-    page = read(build(store.database, tmp_path / "site"))
-    board = page.tables[0]
-    assert board.rows[0] == ["Threshold", "mias", "phantom"]
-    # Above 0.35 lie all abnormal images and one of four normal ones; above 0.75 two of three and none.
-    assert ["best F1 oracle", "1.000", "0.750", "1.000", "0.875 runs 0.750-1.000"] in bare(board.rows)
-    assert ["ROC AUC", "0.917", "0.958 runs 0.917-1.000"] in bare(board.rows)
-    assert ["Runs", "1 run", "2 runs"] in board.rows
-    assert ["every image called abnormal", "1.000", "0.000", "1.000", "0.000"] in bare(board.rows)
-    assert [row[0] for row in board.rows if row[0].startswith("random scores")] == [
-        "random scores, best F1 oracle",
-        "random scores, Youden oracle",
-    ]
-
-
-def test_every_figure_has_its_interval(store: Results, tmp_path: Path, read: Read) -> None:
-    page = read(build(store.database, tmp_path / "site"))
-    figures = [cell for row in page.tables[0].rows for cell in row[1:] if re.match(r"\d\.\d{3}", cell)]
-    assert figures
-    for cell in figures:
-        value, low, high = (float(number) for number in re.findall(r"\d\.\d{3}", cell)[:3])
-        assert low <= value <= high, cell
-
-
-def test_a_rule_that_was_refused_is_a_dash(results: Results, make_run: MakeRun, render: Render, read: Read) -> None:
-    make_run("a", thresholds=("normal-q95", "youden"))
-    assert ["95 % of held-out normals", "-", "-"] in read(render()).tables[0].rows
-
-
-def test_what_was_not_run_is_shown_as_missing(store: Results, tmp_path: Path, read: Read) -> None:
-    board = read(build(store.database, tmp_path / "site")).tables[0]
-    place = board.rows.index(['evil (x="../../etc")'])
-    assert board.rows[place + 1][:2] == ["best F1 oracle", "no run"]
-
-
-def test_unranked_runs_stand_apart(store: Results, tmp_path: Path, read: Read) -> None:
-    board, off = read(build(store.database, tmp_path / "site")).tables
-    assert not [row for row in board.rows if "kd" in row]
-    assert off.caption == "Unranked runs"
-    assert len(off.rows) == 3
-    assert off.rows[2][:4] == ["kd-off-1 unranked", "kd", "phantom", "off protocol: epochs=2"]
-
-
-def test_runs_on_partial_copies_stand_in_a_table_of_their_own(
-    results: Results, make_run: MakeRun, render: Render, read: Read
-) -> None:
-    make_run("whole")
-    make_run("off", overrides={"epochs": "2"})
-    make_run("part", fingerprint="e" * 16, partial="3 missing")
-    board, off, part = read(render()).tables
-    assert not [row for row in [*board.rows, *off.rows] if any("part" in cell for cell in row)]
-    assert part.caption == "Runs on partial copies"
-    assert part.rows[2][:4] == ["part unranked", "pca", "phantom", "partial copy of the dataset: 3 missing"]
-
-
-def test_different_fit_digests_never_share_a_table(results: Results, make_run: MakeRun, render: Render, read: Read) -> None:
-    make_run("a")
-    make_run("b", model="kd", fit_digest="0" * 16)
-    tables = read(render()).tables
-    models = [{row[0] for row in table.rows} & {"pca", "kd"} for table in tables]
-    assert models == [{"kd"}, {"pca"}]
-
-
-def test_datasets_with_different_files_are_different_columns(
-    results: Results, make_run: MakeRun, render: Render, read: Read
-) -> None:
-    make_run("a")
-    make_run("b", fingerprint="0123456789abcdef")
-    board = read(render()).tables[0]
-    assert board.rows[0] == ["Threshold", "phantom 01234567", "phantom dddddddd"]
-
-
 def test_newest_run_represents_its_cell(make_run: MakeRun, render: Render, read: Read) -> None:
     make_run("z-old", created="2026-01-01T00:00:00Z", scores=(0.9, 0.8, 0.7, 0.6, 0.1, 0.2, 0.3))
     make_run("a-new", created="2026-01-02T00:00:00Z")
     index = render()
-    board = read(index).tables[0]
-    assert ["ROC AUC", "0.917"] in bare(board.rows)
-    assert ["Runs", "1 run"] in board.rows
+    assert ["pca", "0.917"] in read(index).tables[0].rows
     runs = next(table for table in read(index.parent / "dataset/phantom.html").tables if table.caption == "Runs on protocol")
     assert [row[0] for row in runs.rows[2:]] == ["a-new", "z-old superseded"]
     assert "A newer run" in read(index.parent / "run/z-old.html").text
@@ -241,9 +167,3 @@ def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "adbench.duckdb").write_text("not a database")
     with pytest.raises(StoreError, match="results rebuild"):
         build(tmp_path / "adbench.duckdb", tmp_path / "site")
-
-
-def test_one_class_only_has_no_figures(results: Results, make_run: MakeRun, render: Render, read: Read) -> None:
-    make_run("a", subtypes=(), counts={"test_normal": 7})
-    board = read(render()).tables[0]
-    assert ["best F1 oracle", "-", "-"] in board.rows

@@ -1,21 +1,27 @@
-"""Cells of tables, made without a template: a site of many runs has millions of them.
+"""Cells and rows of tables, made without a template: a site of many runs has millions of them.
 
-Only numbers and names of ours go into them, so that nothing in them has to be escaped.
+Numbers and names of ours go into them; words of others go through ``_text``, as they do through a template.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from typing import Final
 
 from markupsafe import Markup
 
+from adbench_harness.metrics.thresholds import TRIVIAL
+
+from . import names
 from .charts import share
+from .parts import Part, Parts
 from .queries import ALL, NO_RULE, PartRow, Run
-from .wording import NOTHING, count, number, rate
+from .wording import AREAS, NOTHING, count, number, rate, rule_title
 
 COUNTED: Final = ("tp", "fn", "fp", "tn")
 RATED: Final = ("sensitivity", "specificity", "precision", "f1")
+ORACLE: Final = ' <span class="tag oracle">oracle</span>'
 Ends = tuple[float, float] | None
 
 
@@ -31,15 +37,46 @@ def estimate(run: Run, name: str, rule: str = NO_RULE, task: str = ALL) -> Marku
 
 def counts(run: Run, rule: str, task: str) -> Markup:
     """What a rule gives: four rates, four counts, the threshold."""
-    rates = "".join(f'<td class="num">{_estimate(run, name, rule, task)}</td>' for name in RATED)
-    numbers = "".join(f'<td class="num">{count(run.figure(name, rule, task))}</td>' for name in COUNTED)
-    return _markup(f'{rates}{numbers}<td class="num">{number(run.figure("threshold", rule, task))}</td>')
+    return _markup(_counts(run, rule, task))
 
 
 def random_counts(run: Run, rule: str, task: str) -> Markup:
     """What random scores give at a rule, in the columns of ``counts``."""
-    rates = "".join(f'<td class="num">{_estimate(run, f"random_{name}", rule, task)}</td>' for name in RATED)
-    return _markup(f'{rates}<td class="num none" colspan="5">mean and middle 95 % of draws</td>')
+    return _markup(_random_counts(run, rule, task))
+
+
+def decisions(run: Run, task: str, oracles: frozenset[str]) -> Markup:
+    """A row a rule, then what takes no detector."""
+    rules = {rule: _rule(rule, oracles) for rule in run.rules if rule != TRIVIAL}
+    rows = [f'<tr><th scope="row">{title}</th>{_counts(run, rule, task)}</tr>' for rule, title in rules.items()]
+    rows.append(f'<tr class="trivial"><th scope="row">every image called abnormal</th>{_counts(run, TRIVIAL, task)}</tr>')
+    rows += [
+        f'<tr class="trivial"><th scope="row">random scores, {title}</th>{_random_counts(run, rule, task)}</tr>'
+        for rule, title in rules.items()
+    ]
+    return _markup("\n".join(rows))
+
+
+def areas(run: Run, task: str) -> Markup:
+    """A row a figure that needs no threshold, of those that the run has."""
+    return _markup(
+        "\n".join(
+            f'<tr><th scope="row">{title}</th><td class="num">{_estimate(run, name, NO_RULE, task)}</td></tr>'
+            for name, title in AREAS.items()
+            if run.figure(name, NO_RULE, task) is not None
+        )
+    )
+
+
+def parts(table: Parts) -> Markup:
+    """A row a part; with a column for the task if any part has one."""
+    tasked = any(one.task for one in table.lines)
+    return _markup("\n".join(_part_row(one, table, tasked) for one in table.lines))
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """Names and values of a list of facts."""
+    return _markup("\n".join(f"<div><dt>{_text(name)}</dt><dd>{_linked(value)}</dd></div>" for name, value in pairs))
 
 
 def values(found: Iterable[float | None]) -> Markup:
@@ -47,15 +84,45 @@ def values(found: Iterable[float | None]) -> Markup:
     return _markup("".join(f'<td class="num">{number(value)}</td>' for value in found))
 
 
-def part(row: PartRow | None, kind: str = "") -> Markup:
-    """A figure of a part of the test images; with a bar of that kind if there is one."""
+def _counts(run: Run, rule: str, task: str) -> str:
+    rates = "".join(f'<td class="num">{_estimate(run, name, rule, task)}</td>' for name in RATED)
+    numbers = "".join(f'<td class="num">{count(run.figure(name, rule, task))}</td>' for name in COUNTED)
+    return f'{rates}{numbers}<td class="num">{number(run.figure("threshold", rule, task))}</td>'
+
+
+def _random_counts(run: Run, rule: str, task: str) -> str:
+    rates = "".join(f'<td class="num">{_estimate(run, f"random_{name}", rule, task)}</td>' for name in RATED)
+    return f'{rates}<td class="num none" colspan="5">mean and middle 95 % of draws</td>'
+
+
+def _rule(rule: str, oracles: frozenset[str]) -> str:
+    return f"{_text(rule_title(rule))}{ORACLE if rule in oracles else ''}"
+
+
+def _part_row(one: Part, table: Parts, tasked: bool) -> str:
+    task = f"<td>{_text(one.task)}</td>" if tasked else ""
+    kind = table.figure[:4]
+    shown = [_part(one.figures.get((rule, table.figure)), kind) for rule in table.rules]
+    shown += [_part(one.figures.get((NO_RULE, name)), "") for name in table.whole]
+    return f'<tr><th scope="row">{_text(one.name)}</th>{task}<td class="num">{count(one.images)}</td>{"".join(shown)}</tr>'
+
+
+def _part(row: PartRow | None, kind: str) -> str:
     if row is None:
-        return _markup('<td class="num"></td>')
+        return '<td class="num"></td>'
     ends = (row.low, row.high) if row.low is not None and row.high is not None else None
     drawn = _bar(row.value, kind, row.low, row.high) if kind else ""
-    return _markup(
-        f'<td class="num{f" rate {kind}" if kind else ""}">{rate(row.value)}{_interval(ends)}{_range(row.runs)}{drawn}</td>'
-    )
+    return f'<td class="num{f" rate {kind}" if kind else ""}">{rate(row.value)}{_interval(ends)}{_range(row.runs)}{drawn}</td>'
+
+
+def _text(words: str) -> str:
+    """Words of others: no markup, no control characters."""
+    return html.escape(names.printable(words))
+
+
+def _linked(words: str) -> str:
+    shown = _text(words)
+    return f'<a href="{shown}" rel="noopener noreferrer nofollow">{shown}</a>' if names.web_address(words) else shown
 
 
 def _estimate(run: Run, name: str, rule: str, task: str) -> str:

@@ -63,7 +63,6 @@ def _values(run: Run, found: Details) -> dict[str, object]:
         "scores": found.scores,
         "curves": [(curve, courses.thin(curve)) for curve in found.curves],
         "phases": courses.phases(found.curves),
-        "areas": wording.AREAS,
         "manifest": {name: _facts(part) for name, part in run.manifest.items() if isinstance(part, Mapping)},
         "loose": [(name, wording.plain(part)) for name, part in run.manifest.items() if not isinstance(part, Mapping)],
         "HONEST": HONEST,

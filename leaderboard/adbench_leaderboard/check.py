@@ -16,6 +16,7 @@ from adbench_harness.api import StoreError
 
 from . import markup
 from .build import MARKER
+from .exports import document
 from .markup import Markup, Reference
 
 INDEX: Final = "index.html"
@@ -117,9 +118,12 @@ class _Checker:
         for name, path in self.files.items():
             if path.suffix == ".json":
                 try:
-                    json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+                    content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
                 except ValueError as error:
                     yield Finding(name, "data", f"it is no JSON: {error}")
+                else:
+                    if name == document.PATH and (wrong := _not_of_its_form(content)):
+                        yield Finding(name, "data", wrong)
 
     def _styles(self) -> Iterator[Finding]:
         for name, path in self.files.items():
@@ -162,7 +166,7 @@ class _Checker:
             return
         if parts.scheme or parts.netloc or address.startswith("/"):
             outside = parts.scheme in ("http", "https", "mailto") and bool(parts.netloc or parts.path)
-            picture = parts.scheme == "data" and reference.element in ("img", "image", "style")
+            picture = parts.scheme == "data" and reference.element in ("icon", "image", "img", "style")
             if not picture and not (reference.is_link and outside):
                 yield Finding(name, "outside", f"{what} leaves the site: {address[:200]}")
             return
@@ -196,6 +200,15 @@ def _directives(policy: str) -> dict[str, frozenset[str]]:
 def _packed(path: Path) -> int:
     content = path.read_bytes()
     return len(gzip.compress(content, 6, mtime=0)) if path.suffix in PACKED else len(content)
+
+
+def _not_of_its_form(content: Any) -> str:
+    """What is wrong with a document of the site's figures; empty if nothing is."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(json.loads(document.schema().content)).iter_errors(content))
+    return "" if error is None else f"{error.json_path} is not of the schema: {error.message[:200]}"
 
 
 def _refuse(word: str) -> Any:

@@ -28,6 +28,7 @@ class Reference:
     """An address that a page holds."""
 
     element: str
+    """Its name; of a link to an icon, "icon"."""
     attribute: str
     address: str
 
@@ -130,9 +131,10 @@ class _Reader(HTMLParser):
             self.found.ids[attributes["id"]] += 1
         for name in IDREFS:
             self.found.idrefs += attributes.get(name, "").split()
+        kind = "icon" if tag == "link" and "icon" in attributes.get("rel", "").split() else tag
         for name in SOURCES:
             if name in attributes:
-                self.found.references += [Reference(tag, name, one) for one in _addresses(name, attributes[name])]
+                self.found.references += [Reference(kind, name, one) for one in _addresses(name, attributes[name])]
         self._check_inline(tag, attributes, given)
         if tag == "meta":
             self._meta(attributes)

@@ -114,6 +114,37 @@ def check(site: Path, as_json: bool) -> None:
     raise SystemExit(1 if report.findings else 0)
 
 
+@leaderboard.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@json_option
+def diff(old: Path, new: Path, as_json: bool) -> None:
+    """What changed from one built site, or its leaderboard.json, to another.
+
+    Models, datasets and runs that came or went, figures that moved and by how much, and standings. The exit status is as diff
+    has it: 0 if nothing changed, 1 if something did, 2 if the two can't be compared.
+
+    \b
+    Example:
+      adbench leaderboard diff published site
+    """
+    from dataclasses import asdict
+
+    from adbench_leaderboard.diff import diff as compare
+    from adbench_leaderboard.diff import lines, read
+
+    from .show import print_json
+
+    found = compare(read(old), read(new))
+    if as_json:
+        print_json(asdict(found))
+    else:
+        for line in lines(found):
+            click.echo(line)
+        click.echo(f"{len(found.changes)} changes" if found.changes else "no difference", err=bool(found.changes))
+    raise SystemExit(1 if found.changes else 0)
+
+
 def build_site(results: Results, out: Path, with_images: Sequence[str] = (), home: Home | None = None, sql: bool = False) -> Path:
     """Take in new runs and render the site; path of its index page.
 

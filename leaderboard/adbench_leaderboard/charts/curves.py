@@ -125,7 +125,7 @@ def _chart(kind: Kind, explored: bool) -> Mapping[str, Any]:
     import altair as alt
 
     share = alt.Scale(domain=[0, 1], nice=False)
-    ticks = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format=".2~f", grid=True)
+    ticks = alt.Axis(values=[0, 0.5, 1], format=".2~f", grid=True)
     base = alt.Chart(alt.NamedData(POINTS)).encode(
         x=alt.X("x:Q", title=kind.x, scale=share, axis=ticks),
         y=alt.Y("y:Q", title=kind.y, scale=share, axis=ticks),

@@ -184,7 +184,7 @@ def _rows(found: Mapping[str, Scores], edges: Mapping[str, Values], titles: Mapp
 def _chart(titles: Sequence[str], log: bool, held_out: bool, explored: bool) -> Mapping[str, Any]:
     import altair as alt
 
-    scale = alt.Scale(type="log" if log else "linear", nice=False, zero=False, padding=4)
+    scale = alt.Scale(type="log", nice=False, padding=4) if log else alt.Scale(nice=False, zero=False, padding=4)
     base = alt.Chart(alt.NamedData(POINTS)).encode(
         x=alt.X("x:Q", title="Score", scale=scale, axis=alt.Axis(tickCount=4, format="~g", grid=False, labelOverlap=True))
     )
@@ -197,7 +197,11 @@ def _chart(titles: Sequence[str], log: bool, held_out: bool, explored: bool) -> 
     )
     bars = base.transform_filter("datum.k === 'normal' || datum.k === 'abnormal'")
     tips = [alt.Tooltip("m:N", title="Model"), alt.Tooltip("k:N", title="Images"), alt.Tooltip("n:Q", title="Number")]
-    tips += [alt.Tooltip("s:Q", title="Share", format=".1%"), alt.Tooltip("x:Q", title="From"), alt.Tooltip("x2:Q", title="To")]
+    tips += [
+        alt.Tooltip("s:Q", title="Share", format=".1%"),
+        alt.Tooltip("x:Q", title="From", format=".4~g"),
+        alt.Tooltip("x2:Q", title="To", format=".4~g"),
+    ]
     layers = [
         bars.mark_rect(opacity=0.8).encode(
             x2="x2:Q", y=height, y2=alt.Y2Datum(0), color=colour, **({"tooltip": tips} if explored else {})
@@ -217,11 +221,11 @@ def _chart(titles: Sequence[str], log: bool, held_out: bool, explored: bool) -> 
     )
     lines = base.transform_filter("datum.k === 'threshold'")
     layers.append(lines.mark_rule(color=INK, strokeWidth=1).encode(y=alt.YDatum(-1), y2=alt.Y2Datum(1.15)))
-    marks = lines.mark_point(color=INK, fill=INK, stroke=GROUND, strokeWidth=0.75, size=55, opacity=1).encode(
+    marks = lines.mark_point(fill=INK, stroke=GROUND, strokeWidth=0.75, size=55, opacity=1).encode(
         y=alt.YDatum(1.15), shape=shape
     )
     if explored:
-        marks = marks.encode(tooltip=[alt.Tooltip("r:N", title="Threshold"), alt.Tooltip("x:Q", title="Score")])
+        marks = marks.encode(tooltip=[alt.Tooltip("r:N", title="Threshold"), alt.Tooltip("x:Q", title="Score", format=".4~g")])
     layers.append(marks)
     panels = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     head = alt.Facet("m:N", title=None, sort=None, header=alt.Header(labelExpr=LINES))

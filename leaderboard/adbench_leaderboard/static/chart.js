@@ -43,15 +43,18 @@
       await Promise.all([load(button.dataset.vega), load(button.dataset.figures)]);
       const live = document.createElement("div");
       live.className = "live";
+      live.setAttribute("role", "img");
+      live.setAttribute("aria-label", [...drawn.querySelectorAll(":scope > title, :scope > desc")].map((part) => part.textContent).join(". "));
       // The interpreter needs no eval, which the site's policy forbids; menus and styles of the library would break it too.
       await window.vegaEmbed(live, structuredClone(window.adbenchFigures[figure.id]), {
-        actions: false, ast: true, defaultStyle: false, mode: "vega-lite", renderer: "svg", tooltip: showTip,
+        actions: false, ast: true, defaultStyle: false, logLevel: 1, mode: "vega-lite", renderer: "svg", tooltip: showTip,
       });
       document.body.append(tip);
       drawn.after(live);
       drawn.remove();
       live.addEventListener("mouseleave", () => { tip.hidden = true; });
       button.hidden = true;
+      live.closest(".scroll").focus({ preventScroll: true });
     } catch (error) {
       button.disabled = false;
       button.textContent = `Explore (failed: ${error.message})`;

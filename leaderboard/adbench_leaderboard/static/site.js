@@ -69,22 +69,30 @@
     return lines.join("\n");
   };
 
-  const LOOKS = ["color", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "opacity", "font-family", "font-size", "font-weight", "text-anchor"];
+  // An image of its own: what the page's style sheets say stands in it, and the page's ground behind it, as its words have the
+  // colour for that.
+  const LOOKS = ["color", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "font-family", "font-size", "font-weight", "text-anchor"];
   const standalone = (drawn) => {
     const twin = drawn.cloneNode(true);
-    const copies = [twin, ...twin.querySelectorAll("*")];
-    [drawn, ...drawn.querySelectorAll("*")].forEach((part, place) => {
-      const style = getComputedStyle(part);
+    const parts = [drawn, ...drawn.querySelectorAll("*")];
+    [twin, ...twin.querySelectorAll("*")].forEach((part, place) => {
+      const style = getComputedStyle(parts[place]);
+      const above = place ? getComputedStyle(parts[place].parentElement) : null;
       for (const name of LOOKS) {
         const value = style.getPropertyValue(name);
-        if (value && value !== "none" || part.hasAttribute(name)) copies[place].setAttribute(name, value);
+        if (!above || part.hasAttribute(name) || value !== above.getPropertyValue(name)) part.setAttribute(name, value);
       }
-      copies[place].removeAttribute("class");
-      copies[place].removeAttribute("style");
+      if (style.opacity !== "1") part.setAttribute("opacity", style.opacity);
+      part.removeAttribute("class");
+      part.removeAttribute("style");
     });
-    const box = drawn.getBoundingClientRect();
-    twin.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    if (!twin.hasAttribute("width")) { twin.setAttribute("width", box.width); twin.setAttribute("height", box.height); }
+    const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const [x, y, width, height] = (twin.getAttribute("viewBox") || "").split(/[\s,]+/);
+    const box = height ? { x, y, width, height } : { width: "100%", height: "100%" };
+    for (const [name, value] of Object.entries(box)) ground.setAttribute(name, value);
+    ground.setAttribute("fill", getComputedStyle(document.documentElement).backgroundColor);
+    ground.setAttribute("stroke", "none");
+    twin.prepend(ground);
     return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(twin)}\n`;
   };
   const download = (text, type, name) => {
@@ -124,6 +132,11 @@
     const hash = state.toString();
     try { history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search); } catch { if (hash) location.hash = hash; }
   };
+
+  // An address with another state, opened where this one is: begin anew.
+  addEventListener("hashchange", () => {
+    if (location.hash.includes("=") && new URLSearchParams(location.hash.slice(1)).toString() !== state.toString()) location.reload();
+  });
 
   // --- Sorting ------------------------------------------------------------------------------------------------------------------
 

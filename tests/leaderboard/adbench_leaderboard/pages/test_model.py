@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,15 @@ def test_a_model_without_curves_or_ranked_runs_has_a_page(make_run: MakeRun, pag
     assert not files
     assert "Results" not in page.text
     assert table(page, "A row for each dataset and device")[1][1] == "study version 1 unranked off protocol: epochs=2"
+
+
+def test_what_two_protocols_give_stands_apart_under_names_of_its_own(make_run: MakeRun, page_of: PageOf) -> None:
+    make_run("a")
+    make_run("b", fit_digest="0" * 16)
+    page, text, _ = page_of()
+    labels = re.findall(r'role="region" aria-label="([^"]+)"', text)
+    assert len(labels) == len(set(labels))
+    assert [table.caption for table in page.tables if table.caption.startswith("Without")] == [
+        "Without a threshold, study (1)",
+        "Without a threshold, study (2)",
+    ]

@@ -122,7 +122,7 @@ def _intervals(site: Site) -> Iterator[str]:
 def _spread(site: Site) -> Iterator[str]:
     cells = [cell for board in site.boards for cell in board.cells.values()]
     several = sum(len(cell.runs) > 1 for cell in cells)
-    yield f"{several} of {wording.plural(len(cells), 'cell')} have several runs"
+    yield f"{several} of {wording.plural(len(cells), 'cell')} with several runs"
 
 
 def _transfers(site: Site) -> Iterator[str]:

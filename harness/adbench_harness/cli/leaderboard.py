@@ -141,7 +141,9 @@ def diff(old: Path, new: Path, as_json: bool) -> None:
     else:
         for line in lines(found):
             click.echo(line)
-        click.echo(f"{len(found.changes)} changes" if found.changes else "no difference", err=bool(found.changes))
+        number = len(found.changes)
+        said = f"{number} {'change' if number == 1 else 'changes'}" if number else "no difference"
+        click.echo(said, err=bool(number))
     raise SystemExit(1 if found.changes else 0)
 
 

@@ -3,13 +3,16 @@
 (() => {
   const number = (text) => Number(text.replace("\u2212", "-").replace("e\u2212", "e-"));
   const points = [];
+  const order = [];
   for (const table of document.querySelectorAll("#curves table[data-phase]")) {
     const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
     for (const row of table.tBodies[0].rows) {
       const [epoch, ...values] = [...row.cells].map((cell) => number(cell.textContent));
       values.forEach((value, place) => {
         if (Number.isFinite(value)) {
-          points.push({ curve: `${table.dataset.phase}: ${names[place + 1]}`, epoch, value });
+          const curve = `${table.dataset.phase}: ${names[place + 1]}`;
+          if (!order.includes(curve)) order.push(curve);
+          points.push({ curve, order: order.indexOf(curve), epoch, value });
         }
       });
     }
@@ -21,7 +24,7 @@
     ...window.adbenchFigures,
     curves: {
       data: { values: points },
-      facet: { field: "curve", type: "nominal", title: null, sort: null },
+      facet: { field: "curve", type: "nominal", title: null, sort: { field: "order", op: "min" } },
       columns: Math.max(1, Math.min(3, Math.floor(document.getElementById("curves").clientWidth / 290))),
       spec: {
         width: 230,

@@ -82,7 +82,7 @@ def standing(db: duckdb.DuckDBPyConnection, board: Board) -> Standing:
     """Compare the models of a board, all abnormal images against all normal ones, within each split of each dataset.
 
     P-values are corrected by Holm's procedure over every pair of every split and dataset of the board, as
-    ``adbench results compare`` does: a model has the same letters on each page.
+    ``adbench results compare`` does for models that were all run everywhere: a model has the same letters on each page.
     """
     from adbench_harness.store.pairwise import bouts_of, placed  # with it comes scipy: half a second
 

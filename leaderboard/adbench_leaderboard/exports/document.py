@@ -45,8 +45,9 @@ def leaderboard(site: Site) -> File:
         "boards": [_board(one, ids) for one in found],
         "runs": [_run(run, ids[model_key(run)], ranked.get(run.run_id)) for run in site.runs],
     }
-    # ASCII, so that no character of a name can turn or break what follows.
-    return File(PATH, (json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n").encode("ascii"))
+    # ASCII without "<", so that no word of a name can turn, break or begin anything, wherever the document is put.
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return File(PATH, f"{text}\n".encode("ascii"))
 
 
 def schema() -> File:

@@ -94,6 +94,7 @@ def test_hostile_words_are_text_in_each_form(store: Results) -> None:
         found = files(site)
     document = found["data/leaderboard.json"]
     assert document.isascii()
+    assert b"<" not in document
     assert {model["title"] for model in json.loads(document)["models"]} >= {TURNED}
     sheets = {path: content for path, content in found.items() if path.endswith(".csv")}
     cells = [cell for content in sheets.values() for row in table(content) for cell in row.values()]

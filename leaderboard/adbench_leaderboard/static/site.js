@@ -133,8 +133,8 @@
     try { history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search); } catch { if (hash) location.hash = hash; }
   };
 
-  // An address with another state, opened where this one is: begin anew.
-  addEventListener("hashchange", () => {
+  // An address with another state, opened where this one is: begin anew. On other pages what stands there is another script's.
+  if (document.querySelector(".ruled")) addEventListener("hashchange", () => {
     if (location.hash.includes("=") && new URLSearchParams(location.hash.slice(1)).toString() !== state.toString()) location.reload();
   });
 

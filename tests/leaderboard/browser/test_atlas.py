@@ -14,7 +14,7 @@ TITLE = "#sheet-title"
 
 def titled(tab: Any, text: str) -> None:
     """Wait until the sheet is of an image."""
-    tab.page.wait_for_function("text => document.querySelector('#sheet-title')?.textContent === text", arg=text)
+    tab.expect(tab.page.locator(TITLE)).to_have_text(text)
 
 
 @pytest.mark.parametrize("served_from", ["server", "file"])
@@ -31,10 +31,10 @@ def test_an_image_opens_by_its_address_and_keys_turn_the_pages(tab: Any, served:
     tab.page.locator(".sheet [data-step=on]").focus()
     tab.page.keyboard.press("Enter")
     titled(tab, "phantom/45.png")
-    assert tab.page.evaluate("document.activeElement.dataset.step") == "on"
-    assert tab.page.inner_text(".desk .say").startswith("phantom/45.png: Caught by")
+    tab.expect(tab.page.locator(".sheet [data-step=on]")).to_be_focused()
+    tab.expect(tab.page.locator(".desk .say")).to_contain_text("phantom/45.png: Caught by")
     tab.page.locator(".sheet .away").click()
-    tab.page.wait_for_function("document.querySelector('.sheet').hidden")
+    tab.expect(tab.page.locator(".sheet")).to_be_hidden()
     assert tab.no_problems(served_from) == []
 
 
@@ -45,7 +45,7 @@ def test_images_are_found_by_a_part_of_their_name(tab: Any, served: Any) -> None
     titled(tab, "<img src=x onerror=alert(1)>.png")
     tab.page.locator("select[name=view]").select_option(index=1)
     tab.page.locator("select[name=list]").select_option("all")
-    tab.page.wait_for_function("document.querySelector('.tell').textContent === '1 image.'")
+    tab.expect(tab.page.locator(".tell")).to_have_text("1 image.")
     assert tab.no_problems("search") == []
 
 
@@ -69,5 +69,5 @@ def test_strange_names_are_text(tab: Any, served: Any, name: str) -> None:
 
 def test_an_image_that_is_not_there(tab: Any, served: Any) -> None:
     tab.page.goto(f"{served.address}dataset/phantom.html#image=nobody&view=none")
-    tab.page.wait_for_function("document.querySelector('.tell').textContent.includes('no image called nobody')")
+    tab.expect(tab.page.locator(".tell")).to_contain_text("no image called nobody")
     assert tab.page.locator(".sheet").is_hidden()

@@ -1,0 +1,111 @@
+"""What a reader does on the first page and from there: choose a rule, sort, filter, open a run, take a table and a figure along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .conftest import SCRIPT
+
+
+def column(tab: Any, table: str, place: int) -> list[str]:
+    """The first line of each shown cell of a column, of models alone."""
+    rows = tab.page.locator(f"{table} tbody tr:visible:not(.head, .trivial)")
+    return [row.locator("th, td").nth(place).inner_text().splitlines()[0] for row in rows.all()]
+
+
+def test_a_rule_is_chosen_with_and_without_script(chromium: Any, served: Any, tab: Any) -> None:
+    without = chromium.new_context(java_script_enabled=False).new_page()
+    for page in (tab.page, without):
+        page.goto(f"{served.address}index.html")
+        assert page.locator(".figures-board tbody:visible").count() == 1
+        assert "held-out" in page.inner_text(".figures-board tbody:visible .head")
+        page.check("input[value=youden]")
+        assert page.locator(".figures-board tbody:visible").count() == 1
+        assert "oracle" in page.inner_text(".figures-board tbody:visible .head")
+    without.context.close()
+    tab.page.goto("about:blank")
+    tab.page.goto(f"{served.address}index.html#rule=youden")
+    assert tab.page.is_checked("input[value=youden]")
+    assert tab.no_problems("rule") == []
+
+
+def test_figures_are_sorted_missing_last(tab: Any, served: Any) -> None:
+    tab.page.goto(f"{served.address}index.html")
+    models = column(tab, ".figures-board", 0)
+    assert models == sorted(models, key=str.casefold)
+    head = tab.page.locator(".figures-board th", has_text="ROC AUC").nth(1)
+    assert head.get_attribute("aria-sort") is None
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column(tab, ".figures-board", 0) == ["multikd", SCRIPT, "pca"]
+    head.get_by_role("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column(tab, ".figures-board", 0) == ["pca", SCRIPT, "multikd"]
+    # One model has no run on the first dataset.
+    first = tab.page.locator(".figures-board th", has_text="ROC AUC").nth(0)
+    for _ in range(2):
+        first.get_by_role("button").click()
+        assert column(tab, ".figures-board", 0)[-1] == "multikd"
+    assert tab.no_problems("sort") == []
+
+
+def test_datasets_and_models_are_filtered(tab: Any, served: Any) -> None:
+    tab.page.goto(f"{served.address}index.html")
+    tab.page.select_option("select[name=modality]", "mammography")
+    heads = tab.page.locator(".figures-board thead a:visible")
+    assert heads.all_inner_texts() == ["mias"]
+    tab.page.select_option("select[name=family]", "features")
+    assert column(tab, ".figures-board", 0) == ["multikd"]
+    assert "1 of 3 models on 1 of 2 datasets" in tab.page.inner_text("#filters")
+    tab.page.reload()
+    assert column(tab, ".figures-board", 0) == ["multikd"]
+    tab.page.click("#filters button[type=reset]")
+    tab.page.locator(".figures-board thead a:visible", has_text="phantom").wait_for()
+    assert len(column(tab, ".figures-board", 0)) == 3
+    assert tab.no_problems("filter") == []
+
+
+def test_a_run_is_opened_from_the_first_page(tab: Any, served: Any) -> None:
+    tab.page.goto(f"{served.address}index.html")
+    tab.page.locator(".figures-board tbody:visible th a", has_text=SCRIPT).click()
+    assert SCRIPT in tab.page.inner_text("main")
+    tab.page.locator("#runs ~ * a, #runs a, section:has(#runs) a").filter(has_text="script-mias").first.click()
+    assert tab.page.url.endswith("run/script-mias.html")
+    assert SCRIPT in tab.page.inner_text("h1")
+    picture = tab.page.locator("main img").first
+    picture.scroll_into_view_if_needed()
+    tab.expect(picture).to_have_js_property("naturalWidth", 128)
+    assert f"adbench run --model '{SCRIPT}'" in tab.page.inner_text("main")
+    assert tab.no_problems("run") == []
+
+
+def test_a_table_and_its_link_are_copied(tab: Any, served: Any) -> None:
+    tab.page.goto(f"{served.address}index.html")
+    table = tab.page.locator("[data-copy-table^=figures-]").first
+    table.click()
+    tab.page.locator("[role=status]", has_text="Table copied").wait_for()
+    lines = tab.page.evaluate("() => navigator.clipboard.readText()").split("\n")
+    assert lines[0].startswith("Model\tmias")
+    assert any(line.startswith(SCRIPT) for line in lines)
+    assert len({line.count("\t") for line in lines}) == 1
+    link = tab.page.locator("[data-copy-link^=figures-]").first
+    link.click()
+    tab.page.locator("[role=status]", has_text="Link copied").wait_for()
+    address = tab.page.evaluate("() => navigator.clipboard.readText()")
+    tab.page.goto("about:blank")
+    tab.page.goto(address)
+    assert tab.page.locator(f"[id='{address.partition('#')[2]}']").count() == 1
+    assert tab.no_problems("copy") == []
+
+
+def test_a_figure_is_explored_and_taken_along(tab: Any, served: Any) -> None:
+    tab.page.goto(f"{served.address}dataset/phantom.html")
+    figure = tab.page.locator("figure.figure").first
+    with tab.page.expect_download() as taken:
+        figure.get_by_role("button", name="Download SVG").click()
+    drawn = taken.value.path().read_text(encoding="utf-8")
+    assert drawn.startswith("<?xml")
+    assert "var(--" not in drawn
+    figure.get_by_role("button", name="Explore").click()
+    figure.locator(".live svg").wait_for()
+    assert tab.no_problems("figure") == []

@@ -10,7 +10,7 @@ import io
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from adbench_harness.api import Subset
@@ -153,14 +154,23 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The site, behind a static server that knows nothing of it."""
-    results = Results(tmp_path_factory.mktemp("browser") / "results")
-    write_store(results)
-    assert not ingest(results).refused
     engine, reason = engine_files()
-    choices = Choices(frozenset({"mias"}), results.runs, Home(results.root / "home"), engine)
-    folder = build(results.database, results.root / "site", choices).parent
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # one for all processes of this session
+    with FileLock(root / "browser.lock"):
+        folder = root / "browser" / "site"
+        if not folder.exists():
+            make_site(Results(root / "browser" / "results"), root / "browser" / "unfinished", engine).replace(folder)
     with static_server(folder) as address:
         yield Served(folder, address, bool(engine), reason)
+
+
+def make_site(results: Results, out: Path, engine: Sequence[File]) -> Path:
+    """The site of the made-up runs, with pictures of one dataset; its folder."""
+    write_store(results)
+    assert not ingest(results).refused
+    return build(results.database, out, Choices(frozenset({"mias"}), results.runs, Home(results.root / "home"), engine)).parent
 
 
 @contextlib.contextmanager

@@ -107,7 +107,7 @@
     tell(`Ready after ${seconds(begun)}.`);
     part("load").hidden = true;
     part("run").hidden = false;
-    query.focus();
+    edit();
   }
 
   function stopWorker() {
@@ -318,9 +318,16 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  /* To the editor, which shows how the query begins. */
+  function edit() {
+    query.setSelectionRange(0, 0);
+    query.scrollTop = 0;
+    query.focus({ preventScroll: true });
+  }
+
   function take(example) {
     query.value = example.querySelector("code").textContent;
-    query.focus();
+    edit();
     query.scrollIntoView({ block: "center" });
   }
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from adbench_harness.metrics.thresholds import TRIVIAL
 
 from . import names
-from .charts import share
+from .charts import CellValue, Figure, share
 from .parts import Part, Parts
 from .queries import ALL, NO_RULE, PartRow, Run
 from .wording import AREAS, NOTHING, count, number, rate, rule_title
@@ -82,6 +82,25 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
 def values(found: Iterable[float | None]) -> Markup:
     """Scores, losses or thresholds."""
     return _markup("".join(f'<td class="num">{number(value)}</td>' for value in found))
+
+
+def plotted(figure: Figure) -> Markup:
+    """A row a row of the table behind a chart; its leading columns name it."""
+    return _markup(
+        "\n".join(
+            "<tr>"
+            + "".join(f'<th scope="row">{_plotted(cell)}</th>' for cell in row[: figure.heads])
+            + "".join(f'<td class="num">{_plotted(cell)}</td>' for cell in row[figure.heads :])
+            + "</tr>"
+            for row in figure.rows
+        )
+    )
+
+
+def _plotted(cell: CellValue) -> str:
+    if isinstance(cell, str):
+        return _text(cell)
+    return count(cell) if isinstance(cell, int) else number(cell)
 
 
 def _counts(run: Run, rule: str, task: str) -> str:

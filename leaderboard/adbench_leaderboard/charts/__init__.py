@@ -1,7 +1,7 @@
 """Charts: figures made of Vega-Lite at build time, and the sparklines of run pages."""
 
 from .bundle import NOTICE, vega
-from .figure import Figure, data, data_path, specification
+from .figure import CellValue, Figure, data, data_path, specification
 from .render import svg
 from .spark import HEIGHT, MARGIN, WIDTH, polyline, share
 
@@ -10,6 +10,7 @@ __all__ = [
     "MARGIN",
     "NOTICE",
     "WIDTH",
+    "CellValue",
     "Figure",
     "data",
     "data_path",

@@ -14,6 +14,8 @@ from urllib.request import urlopen
 import pytest
 
 from adbench_harness.cli import cli
+from adbench_harness.cli.leaderboard import build_site
+from adbench_harness.home import Home, Results
 
 Type = Callable[..., tuple[int, str, str]]
 RUN = {"run_id": "r1", "unranked": None, "figures": dict[str, object]()}
@@ -60,6 +62,15 @@ def test_diff_exits_as_diff_does(typed: Type, tmp_path: Path) -> None:
     assert typed("diff", old, new) == (1, "+ run      r1\n", "1 change\n")
     status, out, _ = typed("diff", old, new, "--json")
     assert (status, json.loads(out)["changes"][0]["name"]) == (1, "r1")
+
+
+def test_without_npm_the_site_goes_without_sql(
+    results: Results, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results.runs.mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build_site(results, tmp_path / "site", home=home, sql=True).is_file()
+    assert "the site goes without SQL: the SQL engine comes from npm" in capsys.readouterr().err
 
 
 def test_two_that_can_not_be_compared_exit_with_2(adbench: Callable[..., subprocess.CompletedProcess[str]]) -> None:

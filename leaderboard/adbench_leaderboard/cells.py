@@ -15,8 +15,8 @@ from adbench_harness.metrics.thresholds import TRIVIAL
 
 from . import names
 from .charts import CellValue, Figure, share
-from .parts import Part, Parts
 from .queries import ALL, NO_RULE, PartRow, Run
+from .views.parts import Part, Parts
 from .wording import AREAS, NOTHING, count, number, rate, rule_title
 
 COUNTED: Final = ("tp", "fn", "fp", "tn")

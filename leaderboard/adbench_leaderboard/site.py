@@ -19,8 +19,8 @@ from adbench_harness.reproduction import PROTOCOL, Series, series_of, stored_run
 from . import names
 from .atlas.collected import Atlas, collect
 from .queries import Run
-from .standing import Standing, standing
 from .tables import Board, ModelKey, ProtocolKey, boards, model_key, newest
+from .views.standing import Standing, standing
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def serve(site: Path, port: int, host: str) -> None:
     """
     from contextlib import suppress
 
-    from adbench_leaderboard.serving import server
+    from adbench_leaderboard.publishing.serving import server
 
     with server(site, host, port) as listening, suppress(KeyboardInterrupt):
         click.echo(f"{listening.url}  (Ctrl-C ends it)")
@@ -98,7 +98,7 @@ def check(site: Path, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from adbench_leaderboard.check import check as look_over
+    from adbench_leaderboard.publishing.check import check as look_over
 
     from .show import print_json
 
@@ -130,8 +130,8 @@ def diff(old: Path, new: Path, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from adbench_leaderboard.diff import diff as compare
-    from adbench_leaderboard.diff import lines, read
+    from adbench_leaderboard.publishing.diff import diff as compare
+    from adbench_leaderboard.publishing.diff import lines, read
 
     from .show import print_json
 
@@ -158,7 +158,7 @@ def build_site(results: Results, out: Path, with_images: Sequence[str] = (), hom
         sql: whether readers get the database engine; without npm the site goes without, and a notice says so.
     """
     from adbench_leaderboard.build import build as render
-    from adbench_leaderboard.permission import permission
+    from adbench_leaderboard.images.permission import permission
 
     from ..home import Home
     from .results import must_exist, take_in
@@ -172,7 +172,7 @@ def build_site(results: Results, out: Path, with_images: Sequence[str] = (), hom
 
 
 def _engine(home: Home) -> Sequence[File]:
-    from adbench_leaderboard.wasm import EngineError, engine
+    from adbench_leaderboard.explore.engine import EngineError, engine
 
     try:
         return engine(home.sql_engine)

@@ -10,7 +10,7 @@ import duckdb
 from adbench_harness.api import AdbenchError
 from adbench_harness.home import Home
 
-from ..pictures import Source, picture_path
+from ..images.pictures import Source, picture_path
 from ..tables import Board
 from .gather import views
 from .summary import Summary

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any, Final
 
 from .. import names, wording
-from ..courses import thinned
 from ..queries import Curve, Run
+from ..views.courses import thinned
 from .figure import POINTS, CellValue, Figure, specification
 from .shown import wrapped
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 from adbench_harness.metrics.thresholds import TRIVIAL
 
 from .. import names, wording
-from ..overview import Overview, overviews
 from ..queries import NO_RULE, Run
 from ..site import File, Site
-from ..standing import Place, Split
 from ..tables import DatasetKey, ModelKey, Spread, dataset_key, model_key, newest
+from ..views.overview import Overview, overviews
+from ..views.standing import Place, Split
 
 VERSION: Final = 1
 """Of the document's form; it grows when something that was there is no longer, or means something else."""

@@ -10,10 +10,10 @@ from typing import Final
 from adbench_harness.metrics.thresholds import TRIVIAL
 
 from .. import names
-from ..overview import Overview, overviews
 from ..queries import NO_RULE, Run
 from ..site import File, Site
 from ..tables import Spread
+from ..views.overview import Overview, overviews
 from ..wording import AREAS
 
 Value = str | int | float | None

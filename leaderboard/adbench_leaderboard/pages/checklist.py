@@ -9,7 +9,8 @@ from functools import cache
 from importlib.resources import files as resources
 from typing import Final, Literal
 
-from .. import answers, names
+from .. import names
+from ..checklist import answers
 from ..site import File, Site
 from ..templating import Templates
 
@@ -65,7 +66,7 @@ class Guideline:
 @cache
 def guidelines() -> Sequence[Guideline]:
     """The guidelines that ship with adbench, in the order in which they are shown."""
-    text = (resources("adbench_leaderboard") / "checklist.toml").read_text(encoding="utf-8")
+    text = (resources("adbench_leaderboard") / "checklist/items.toml").read_text(encoding="utf-8")
     return [
         Guideline(items=[Item(**facts) for facts in entry.pop("item")], **entry) for entry in tomllib.loads(text)["guideline"]
     ]

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from adbench_harness.published import published
 from adbench_harness.reproduction import Row, compare
 
-from .. import charts, names, soundness
+from .. import charts, names
 from ..charts.of_dataset import Drawn, figures
 from ..site import File, Site
-from ..soundness import LeakFree, Power
 from ..tables import Board, Cell, DatasetKey, ModelKey, dataset_key, newest
 from ..templating import Templates
+from ..views import soundness
+from ..views.soundness import LeakFree, Power
 from .reproduction import published_figure, signed
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files as resources
 
-from .. import explore_tables, wasm
+from ..explore import engine, tables
 from ..site import File, Site
 from ..templating import Templates
 
@@ -23,21 +23,21 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
     """The page; with an engine, what it loads when the reader asks for it."""
     if site.db is None or not site.runs:
         return
-    tables = list(explore_tables.packed(site)) if site.choices.engine else []
+    packed = list(tables.packed(site)) if site.choices.engine else []
     yield templates.page(
         "explore.html",
         "explore.html",
-        tables=tables,
-        columns=explore_tables.COLUMNS,
-        rows={name: sum(part.rows for part in tables if part.table == name) for name in explore_tables.COLUMNS},
+        tables=packed,
+        columns=tables.COLUMNS,
+        rows={name: sum(part.rows for part in packed if part.table == name) for name in tables.COLUMNS},
         examples=examples(),
-        megabytes=(sum(len(file.content) for file in site.choices.engine) + sum(len(part.content) for part in tables)) / 1e6,
-        duckdb_version=wasm.DUCKDB,
+        megabytes=(sum(len(file.content) for file in site.choices.engine) + sum(len(part.content) for part in packed)) / 1e6,
+        duckdb_version=engine.DUCKDB,
     )
     yield from site.choices.engine
     if site.choices.engine:
-        yield File(f"{wasm.FOLDER}/LICENSE.txt", (resources("adbench_leaderboard") / "static/duckdb-LICENSE.txt").read_bytes())
-    for part in tables:
+        yield File(f"{engine.FOLDER}/LICENSE.txt", (resources("adbench_leaderboard") / "static/duckdb-LICENSE.txt").read_bytes())
+    for part in packed:
         yield File(part.path, part.content)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
-from ..overview import Overview, overviews
 from ..queries import Run
 from ..site import File, Site
 from ..templating import Templates
+from ..views.overview import Overview, overviews
 
 EDGES: Final = (0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.9, 0.95)
 """Where the steps of the heat map meet: the third is about what guessing gives, and near 1 small differences matter."""

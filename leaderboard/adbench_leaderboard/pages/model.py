@@ -8,12 +8,13 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from .. import charts, parts, queries, wording
+from .. import charts, queries, wording
 from ..charts.training import training
 from ..queries import Run
 from ..site import File, Site
 from ..tables import Board, DatasetKey, ModelKey, model_key, newest
 from ..templating import Templates
+from ..views import parts
 
 RATES: Final = ("sensitivity", "specificity", "precision", "f1", "balanced_accuracy", "mcc")
 FIGURES: Final = 3

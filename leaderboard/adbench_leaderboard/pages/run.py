@@ -8,11 +8,13 @@ from typing import Final
 
 from adbench_harness.metrics.thresholds import HONEST, TRIVIAL
 
-from .. import courses, examples, names, parts, wording
+from .. import names, wording
+from ..images import examples
 from ..queries import Details, Run, details
-from ..reproducing import SplitDigests
 from ..site import File, Site
 from ..templating import Templates
+from ..views import courses, parts
+from ..views.reproducing import SplitDigests
 
 COUNTS: Final = ("tp", "fn", "fp", "tn")
 

@@ -11,8 +11,8 @@ from adbench_harness.api import StoreError
 from adbench_harness.home import Results
 from adbench_harness.store.ingest import ingest
 from adbench_leaderboard.build import MARKER, build
-from adbench_leaderboard.check import check
 from adbench_leaderboard.contents import STATIC
+from adbench_leaderboard.publishing.check import check
 
 MakeRun = Callable[..., str]
 Read = Callable[[Path], Any]

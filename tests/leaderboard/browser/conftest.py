@@ -27,8 +27,8 @@ from adbench_harness.home import Home, Results
 from adbench_harness.manifest import Cell, Manifest
 from adbench_harness.result import CurvePoint, Example, Examples, Scores, write_run
 from adbench_harness.store.ingest import ingest
-from adbench_leaderboard import wasm
 from adbench_leaderboard.build import build
+from adbench_leaderboard.explore import engine
 from adbench_leaderboard.site import Choices, File
 
 if TYPE_CHECKING:
@@ -244,11 +244,11 @@ def watched_tab(context: BrowserContext, served: Served) -> Watched:
 def engine_files() -> tuple[list[File], str]:
     """The SQL engine, kept or from npm, and the reason if it can't be had."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wasm, "SECONDS", NPM_SECONDS)
+        patch.setattr(engine, "SECONDS", NPM_SECONDS)
         patch.setenv("npm_config_fetch_retries", "0")
         try:
-            return wasm.engine(Home.at(None).sql_engine), ""
-        except wasm.EngineError as error:
+            return engine.engine(Home.at(None).sql_engine), ""
+        except engine.EngineError as error:
             return [], str(error)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from adbench_leaderboard.wasm import FOLDER
+from adbench_leaderboard.explore.engine import FOLDER
 
 ALIKE = """() => {
   document.querySelectorAll('details').forEach(part => { part.open = true; });

@@ -8,8 +8,8 @@ from adbench_harness.home import Home
 from adbench_leaderboard import names, queries
 from adbench_leaderboard.atlas.shard import shard
 from adbench_leaderboard.atlas.summary import Summary
+from adbench_leaderboard.images.pictures import Source
 from adbench_leaderboard.pages import shards
-from adbench_leaderboard.pictures import Source
 from adbench_leaderboard.site import Choices, Site
 from adbench_leaderboard.templating import Templates
 

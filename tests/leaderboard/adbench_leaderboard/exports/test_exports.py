@@ -20,10 +20,10 @@ from adbench_leaderboard import queries
 from adbench_leaderboard.exports import bibliography, exports
 from adbench_leaderboard.exports.scores import COLUMNS
 from adbench_leaderboard.exports.sheets import sheet
-from adbench_leaderboard.overview import overviews
 from adbench_leaderboard.pages import downloads
 from adbench_leaderboard.site import Site
 from adbench_leaderboard.templating import Templates
+from adbench_leaderboard.views.overview import overviews
 
 MakeRun = Callable[..., str]
 

@@ -13,7 +13,7 @@ from adbench_harness.home import Results
 from adbench_harness.store.database import reading
 from adbench_harness.store.ingest import ingest
 from adbench_leaderboard import queries
-from adbench_leaderboard.answers import ANSWERS, lines
+from adbench_leaderboard.checklist.answers import ANSWERS, lines
 from adbench_leaderboard.pages import checklist
 from adbench_leaderboard.pages.checklist import STATUSES, Item, guidelines, places
 from adbench_leaderboard.site import Site
@@ -127,7 +127,7 @@ def test_answers_are_counted_from_the_runs(make_run: MakeRun, answer: Callable[[
 
 
 def test_a_long_answer_ends_with_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adbench_leaderboard.answers.ANSWERS", {"much": lambda _: iter([*"abcdefgh", "h", *"ijk"])})
+    monkeypatch.setattr("adbench_leaderboard.checklist.answers.ANSWERS", {"much": lambda _: iter([*"abcdefgh", "h", *"ijk"])})
     assert lines(Site(None, [], "0"), "much") == [*"abcdefg", "and 4 more"]
 
 

@@ -12,9 +12,9 @@ import duckdb
 
 from adbench_harness.api import StoreError, UnknownNameError
 
-from . import wording
-from .charts.shown import labels
-from .tables import Board, DatasetKey, ModelKey
+from .. import wording
+from ..charts.shown import labels
+from ..tables import Board, DatasetKey, ModelKey
 
 if TYPE_CHECKING:
     from adbench_harness.store.contenders import StoredRun
@@ -140,4 +140,4 @@ def assumptions(one: Planning) -> str:
 
 
 def _sql(name: str) -> str:
-    return (files(__package__) / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    return (files("adbench_leaderboard") / "sql" / f"{name}.sql").read_text(encoding="utf-8")

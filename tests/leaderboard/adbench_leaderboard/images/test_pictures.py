@@ -8,7 +8,7 @@ from PIL import Image
 
 from adbench_harness.api import NotImportedError, UnknownNameError
 from adbench_harness.home import Home
-from adbench_leaderboard.pictures import SIZE, Source, picture_path
+from adbench_leaderboard.images.pictures import SIZE, Source, picture_path
 
 
 def test_thumbnails_are_of_the_files_that_were_scored(tmp_path: Path) -> None:

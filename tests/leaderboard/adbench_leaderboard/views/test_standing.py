@@ -13,7 +13,7 @@ from adbench_harness.store.ingest import ingest
 from adbench_harness.store.pairwise import compare
 from adbench_leaderboard import queries
 from adbench_leaderboard.site import Site
-from adbench_leaderboard.standing import Standing
+from adbench_leaderboard.views.standing import Standing
 
 MakeRun = Callable[..., str]
 OpenSite = Callable[[], Site]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adbench_harness.api import OptionError, StoreError
-from adbench_leaderboard.serving import Server, server
+from adbench_leaderboard.publishing.serving import Server, server
 
 TYPES = {
     "index.html": "text/html; charset=utf-8",

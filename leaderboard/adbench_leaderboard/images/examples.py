@@ -11,9 +11,9 @@ from adbench_harness.api import StoreError
 from adbench_harness.metrics.thresholds import TRIVIAL
 from adbench_harness.result import Example, Examples, read_examples
 
-from . import names, wording
-from .queries import Run
-from .site import Choices, File
+from .. import names, wording
+from ..queries import Run
+from ..site import Choices, File
 
 TITLES: Final = {"input": "image", "reconstruction": "reconstruction", "map": "anomaly map"}
 """Kinds of pictures, in the order in which they are shown."""

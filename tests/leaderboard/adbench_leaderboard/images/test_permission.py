@@ -11,8 +11,8 @@ from adbench_harness.api import OptionError, UnknownNameError
 from adbench_harness.cli import cli
 from adbench_harness.home import Home, Results
 from adbench_harness.store.ingest import ingest
-from adbench_leaderboard import permission as module
-from adbench_leaderboard.permission import UNKNOWN, Permission, permission
+from adbench_leaderboard.images import permission as module
+from adbench_leaderboard.images.permission import UNKNOWN, Permission, permission
 from adbench_leaderboard.site import Choices
 
 MakeRun = Callable[..., str]

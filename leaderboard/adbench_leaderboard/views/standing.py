@@ -13,8 +13,8 @@ import duckdb
 from adbench_harness.api import StoreError
 from adbench_harness.store.contenders import Meeting, Setting, StoredRun
 
-from .queries import ALL, Run
-from .tables import Board, DatasetKey, ModelKey
+from ..queries import ALL, Run
+from ..tables import Board, DatasetKey, ModelKey
 
 if TYPE_CHECKING:
     from adbench_harness.store.pairwise import Bout

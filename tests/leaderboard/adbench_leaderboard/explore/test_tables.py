@@ -15,8 +15,9 @@ from pyarrow import ipc
 from adbench_harness.home import Results
 from adbench_harness.store.database import reading
 from adbench_harness.store.ingest import ingest
-from adbench_leaderboard import explore_tables, queries
-from adbench_leaderboard.explore_tables import COLUMNS, Packed
+from adbench_leaderboard import queries
+from adbench_leaderboard.explore import tables
+from adbench_leaderboard.explore.tables import COLUMNS, Packed
 from adbench_leaderboard.pages.explore import examples
 from adbench_leaderboard.site import Site
 
@@ -32,7 +33,7 @@ def site_of(results: Results) -> Iterator[Site]:
 
 def packed(results: Results) -> list[Packed]:
     with site_of(results) as site:
-        return list(explore_tables.packed(site))
+        return list(tables.packed(site))
 
 
 def unpacked(part: Packed) -> Any:

@@ -8,7 +8,7 @@ from adbench_harness.api import StoreError
 from adbench_harness.protocol import digest
 from adbench_harness.result import read_learnt, read_scores
 
-from .queries import Run
+from ..queries import Run
 
 
 class SplitDigests:

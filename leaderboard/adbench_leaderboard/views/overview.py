@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from . import names, wording
-from .queries import NO_RULE, Run
-from .site import Site
+from .. import names, wording
+from ..queries import NO_RULE, Run
+from ..site import Site
+from ..tables import Board, Cell, DatasetKey, ModelKey, Spread, newest
 from .standing import Place, Split, Standing
-from .tables import Board, Cell, DatasetKey, ModelKey, Spread, newest
 
 
 @dataclass(frozen=True)

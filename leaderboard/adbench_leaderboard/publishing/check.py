@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 from adbench_harness.api import StoreError
 
+from ..build import MARKER
+from ..exports import document
 from . import markup
-from .build import MARKER
-from .exports import document
 from .markup import Markup, Reference
 
 INDEX: Final = "index.html"

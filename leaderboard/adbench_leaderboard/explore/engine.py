@@ -21,7 +21,7 @@ from typing import Final
 from adbench_harness.api import AdbenchError
 from adbench_harness.home import make_folder, put_in_place
 
-from .site import File
+from ..site import File
 
 DUCKDB: Final = "1.4.3"
 """What the WebAssembly below is."""

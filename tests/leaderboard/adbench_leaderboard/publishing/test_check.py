@@ -10,7 +10,7 @@ import pytest
 
 from adbench_harness.api import StoreError
 from adbench_leaderboard.build import MARKER
-from adbench_leaderboard.check import Finding, check
+from adbench_leaderboard.publishing.check import Finding, check
 
 CSP = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 PAGE = f"""<!doctype html>
@@ -160,7 +160,7 @@ def test_a_fault_is_found_where_it_is(site: Path, fault: Fault, page: str, kind:
 def test_an_index_that_loads_too_much_is_found(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (site / "static/site.js").write_bytes(bytes(value * value % 251 for value in range(200_000)))
     assert check(site).findings == []  # hosts pack it
-    monkeypatch.setattr("adbench_leaderboard.check.LARGEST_INDEX", 1_000)
+    monkeypatch.setattr("adbench_leaderboard.publishing.check.LARGEST_INDEX", 1_000)
     (found,) = check(site).findings
     assert (found.page, found.kind) == ("index.html", "size")
 

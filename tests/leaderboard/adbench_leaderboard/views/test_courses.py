@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from adbench_leaderboard.courses import LINES, SPARKS, phases, thin, thinned
 from adbench_leaderboard.queries import Curve
+from adbench_leaderboard.views.courses import LINES, SPARKS, phases, thin, thinned
 
 
 def test_thinning_keeps_order_and_both_ends() -> None:

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from adbench_harness.api import OptionError
 
-from . import wording
-from .exports.document import PATH, VERSION
-from .queries import ALL, NO_RULE
+from .. import wording
+from ..exports.document import PATH, VERSION
+from ..queries import ALL, NO_RULE
 
 Value = float | str | None
 Numbers = Sequence[Value]

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from adbench_leaderboard import wasm
-from adbench_leaderboard.wasm import EngineError, Package, Part, engine
+from adbench_leaderboard.explore import engine as sql_engine
+from adbench_leaderboard.explore.engine import EngineError, Package, Part, engine
 
 CONTENTS = {"dist/code.wasm": b"\0asm" * 1000, "dist/api.cjs": b"module.exports = 1"}
 
@@ -54,7 +54,7 @@ def npm(monkeypatch: pytest.MonkeyPatch) -> Npm:
         for (name, content), path in zip(CONTENTS.items(), ("code.wasm.gz", "api.js"), strict=True)
     ]
     integrity = f"sha512-{b64encode(hashlib.sha512(made.archive).digest()).decode()}"
-    monkeypatch.setattr(wasm, "PACKAGES", (Package("@someone/engine", "1.0.0", integrity, parts),))
+    monkeypatch.setattr(sql_engine, "PACKAGES", (Package("@someone/engine", "1.0.0", integrity, parts),))
     monkeypatch.setattr(subprocess, "run", made)
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     return made

@@ -10,8 +10,9 @@ import pytest
 from adbench_harness.home import Results
 from adbench_harness.store.database import reading
 from adbench_harness.store.ingest import ingest
-from adbench_leaderboard import queries, soundness
+from adbench_leaderboard import queries
 from adbench_leaderboard.tables import DatasetKey, boards
+from adbench_leaderboard.views import soundness
 
 MakeRun = Callable[..., str]
 FINDING: dict[str, object] = {

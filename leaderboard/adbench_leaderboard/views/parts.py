@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .queries import ALL, NO_RULE, PartRow
+from ..queries import ALL, NO_RULE, PartRow
 
 SIDES: Final = (("sensitivity", "n_abnormal", ("roc_auc", "pr_auc")), ("specificity", "n_normal", ()))
 """What is asked of abnormal and of normal images: at a threshold, their number, and without a threshold."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from adbench_harness.home import Home
 
-from .names import slug
+from ..names import slug
 
 if TYPE_CHECKING:
     from adbench_harness.api import Sample

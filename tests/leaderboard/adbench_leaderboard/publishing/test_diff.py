@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adbench_harness.api import OptionError
-from adbench_leaderboard.diff import Change, Diff, diff, lines, printed, read
+from adbench_leaderboard.publishing.diff import Change, Diff, diff, lines, printed, read
 
 Json = Any
 Alter = Callable[[Json], object]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from . import names
-from .site import Site
+from .. import names
+from ..site import Site
 
 ROWS: Final = 122_880
 """Rows a batch: as many as DuckDB keeps together."""
@@ -129,7 +129,7 @@ def _runs(site: Site) -> Any:
 def _asked(site: Site, table: str, values: Sequence[str] = ()) -> Any:
     if site.db is None:
         raise ValueError("a site with runs has a database")
-    sql = (files(__package__) / "sql" / "explore" / f"{table}.sql").read_text(encoding="utf-8")
+    sql = (files("adbench_leaderboard") / "sql" / "explore" / f"{table}.sql").read_text(encoding="utf-8")
     return site.db.sql(sql, params=list(values)).to_arrow_table()
 
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from adbench_harness.metrics.thresholds import TRIVIAL
 
-from . import wording
-from .queries import Run
-from .site import Site
-from .tables import newest
+from .. import wording
+from ..queries import Run
+from ..site import Site
+from ..tables import newest
 
 Answer = Callable[[Site], Iterator[str]]
 """Lines that answer an item; none if the store says nothing of it."""
@@ -187,4 +187,4 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "training": _training,
     "transfers": _transfers,
 }
-"""By the names that ``checklist.toml`` asks for."""
+"""By the names that ``items.toml`` asks for."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from .queries import Curve
+from ..queries import Curve
 
 SPARKS: Final = 120
 """At most so many points of a small chart: two pixels each."""

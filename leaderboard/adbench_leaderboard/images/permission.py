@@ -14,8 +14,8 @@ from adbench_harness.home import Home
 from adbench_harness.registry import unknown_name
 from adbench_harness.store.database import reading
 
+from ..site import Choices
 from .pictures import Source
-from .site import Choices
 
 EVERY: Final = "all"
 """Stands for every dataset that has runs."""
@@ -64,7 +64,7 @@ def permission(database: Path, asked: Sequence[str], runs: Path, home: Home) -> 
 def _licences(database: Path) -> Mapping[str, str]:
     if not database.is_file():
         return {}
-    sql = (files(__package__) / "sql" / "licences.sql").read_text(encoding="utf-8")
+    sql = (files("adbench_leaderboard") / "sql" / "licences.sql").read_text(encoding="utf-8")
     with reading(database) as db:
         return dict(db.execute(sql).fetchall())
 

@@ -1,0 +1,1 @@
+"""Items of reporting guidelines, and what the stored runs answer to them."""

@@ -1,0 +1,1 @@
+"""SQL over the scores, asked in the reader's browser: the engine, and the tables that it is fed."""

@@ -1,0 +1,1 @@
+"""Pictures of test images, where the publisher lets them onto the site."""

@@ -20,12 +20,13 @@ OURS: Final[Mapping[str, str]] = {
 """As CITATION.cff has it."""
 ESCAPES: Final[Mapping[str, str]] = {
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
+    "{": r"\textbraceleft{}",
+    "}": r"\textbraceright{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     **{sign: f"\\{sign}" for sign in "$&#_%"},
 }
+"""BibTeX counts braces whatever stands before them, so that a brace behind a backslash would still end a field."""
 BRACES: Final = re.compile(r"[{}\\]")
 """What would end an address in BibTeX."""
 YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b")

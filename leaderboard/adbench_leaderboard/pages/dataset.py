@@ -12,6 +12,7 @@ from adbench_harness.reproduction import Row, compare
 
 from .. import charts, names
 from ..charts.of_dataset import Drawn, figures
+from ..charts.shown import shown
 from ..site import File, Site
 from ..tables import Board, Cell, DatasetKey, ModelKey, dataset_key, newest
 from ..templating import Templates
@@ -110,5 +111,10 @@ def _beside(site: Site, name: str) -> list[Row]:
 
 
 def _power(known: _Known, name: str, parts: Sequence[Part]) -> Power:
-    """Of ranked runs; where there are none, nothing is compared, and nothing can be shown."""
-    return soundness.power(known.db, known.stored, name) if parts else Power([], "")
+    """Of ranked runs, on the splits that the page draws: others take as long and say nearly the same.
+
+    Where no run is ranked, nothing is compared, and nothing can be shown.
+    """
+    drawn = {(part.board.key.name, shown(part.board, part.state).split) for part in parts}
+    own = [run for run in known.stored if run.dataset != name or (run.protocol, run.split) in drawn]
+    return soundness.power(known.db, own, name) if parts else Power([], "")

@@ -301,7 +301,7 @@
   /* Text that a spreadsheet would take for a formula is marked as text. */
   function csvCell(value, field) {
     let word = text(value, field);
-    if (!isNumber(field) && /^[=+\-@\t\r]/.test(word)) word = "'" + word;
+    if (!isNumber(field) && /^[=+\-@\t\r\n]/.test(word)) word = "'" + word;
     return /[",\r\n]/.test(word) ? `"${word.replaceAll('"', '""')}"` : word;
   }
 

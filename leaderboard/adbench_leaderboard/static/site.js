@@ -46,6 +46,8 @@
     say(done ? `${what} copied` : "This browser lets no page copy; select the text and copy it by hand");
   };
 
+  // What a spreadsheet would run. Behind a sign only figures may stand: 1 can be followed by the rest of a formula.
+  const FORMULA = /^[=@\t\r\n]|^[-+\u2212](?![\d.\u221e]*(?: \[[\d., \u2212-]*\])?$)/;
   // A cell of several columns or rows stands in the first one; the others are empty, as a spreadsheet has it.
   const tabs = (table) => {
     const lines = [];
@@ -58,7 +60,7 @@
         skip();
         for (let part = 0; part < cell.colSpan; part += 1) {
           const text = part ? "" : words(cell);
-          line.push(/^[=+@\t\r]|^-(?![\d.])/.test(text) ? `'${text}` : text); // a spreadsheet must not run it
+          line.push(FORMULA.test(text) ? `'${text}` : text);
           below[column] = cell.rowSpan - 1;
           column += 1;
         }

@@ -69,7 +69,7 @@ def test_a_run_is_opened_from_the_first_page(tab: Any, served: Any) -> None:
     tab.page.goto(f"{served.address}index.html")
     tab.page.locator(".figures-board tbody:visible th a", has_text=SCRIPT).click()
     assert SCRIPT in tab.page.inner_text("main")
-    tab.page.locator("#runs ~ * a, #runs a, section:has(#runs) a").filter(has_text="script-mias").first.click()
+    tab.page.locator("section:has(#runs) tr", has_text="script-mias").locator("th a").first.click()
     assert tab.page.url.endswith("run/script-mias.html")
     assert SCRIPT in tab.page.inner_text("h1")
     picture = tab.page.locator("main img").first
@@ -77,6 +77,36 @@ def test_a_run_is_opened_from_the_first_page(tab: Any, served: Any) -> None:
     tab.expect(picture).to_have_js_property("naturalWidth", 128)
     assert f"adbench run --model '{SCRIPT}'" in tab.page.inner_text("main")
     assert tab.no_problems("run") == []
+
+
+RUN = [
+    "-1+cmd|' /C calc'!A0",
+    "\u22121+cmd|' /C calc'!A0",
+    "-0.5 [1]+cmd|' /C calc'!A0",
+    "-cmd",
+    "+cmd",
+    "+1+cmd|' /C calc'!A0",
+    "=1",
+    "@SUM(A1)",
+]
+PLAIN = ["-0.5", "+0.030", "\u22120.5 [\u22120.7, 0.1]", "\u2212\u221e", "0.5 [0.4, 0.6]", "a-b=c"]
+
+
+def test_what_a_spreadsheet_would_run_is_copied_as_text(tab: Any, served: Any) -> None:
+    tab.page.goto(f"{served.address}index.html")
+    button = tab.page.locator("[data-copy-table^=figures-]").first
+    tab.page.evaluate(
+        """([id, words]) => {
+            const table = document.getElementById(id);
+            table.replaceChildren();
+            for (const word of words) table.insertRow().insertCell().textContent = word;
+        }""",
+        [button.get_attribute("data-copy-table"), RUN + PLAIN],
+    )
+    button.click()
+    tab.page.locator("[role=status]", has_text="Table copied").wait_for()
+    copied = tab.page.evaluate("() => navigator.clipboard.readText()")
+    assert copied.split("\n") == [f"'{word}" for word in RUN] + PLAIN
 
 
 def test_a_table_and_its_link_are_copied(tab: Any, served: Any) -> None:

@@ -224,7 +224,7 @@ def curves(db: duckdb.DuckDBPyConnection, runs: Sequence[Run]) -> Mapping[str, S
 
 
 def model_parts(db: duckdb.DuckDBPyConnection, runs: Sequence[Run]) -> Mapping[tuple[str, str], Sequence[PartRow]]:
-    """Figures of parts of test images over some runs, by dataset and fingerprint; of parts that every run on the data has."""
+    """Figures of parts of test images over some runs, on a dataset all of one split, by dataset and fingerprint; of parts that each has."""
     counts = Counter((run.dataset, run.fingerprint) for run in runs)
     found = defaultdict[tuple[str, str], list[PartRow]](list)
     for dataset, fingerprint, part, task, rule, name, count, value, low, high, least, most in db.execute(

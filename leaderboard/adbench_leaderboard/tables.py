@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Final, NamedTuple
 
 from adbench_harness.metrics.thresholds import TRIVIAL
 
@@ -35,17 +37,23 @@ class ModelKey(NamedTuple):
     model: str
 
 
+CONSTANT: Final = frozenset({(0.0, 1.0), (1.0, 0.0)})
+"""Sensitivity and specificity of a run that calls all test images the same."""
+
+
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the runs of a cell: how sure each run is of it, and how far the runs lie apart, which are two things."""
+    """A figure of a cell: how sure it is at the split that stands for the dataset, and how far all runs lie apart, which are two things."""
 
     mean: float
+    """Over the seeds of that split."""
     low: float
-    """Lowest of the runs."""
+    """Lowest of all runs, of every split and seed."""
     high: float
     count: int
+    """How many runs have it, of every split and seed."""
     interval: tuple[float, float] | None
-    """95 % interval for the finite number of test images, the ends averaged over the runs."""
+    """95 % interval for the finite number of test images, the ends averaged over the seeds of that split."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +61,27 @@ class Cell:
     """The runs of one model on one dataset, one for each split and seed."""
 
     runs: Sequence[Run]
+    split: int
+    """The one that stands for the dataset."""
+
+    @cached_property
+    def shown(self) -> list[Run]:
+        """The runs at that split, one a seed; there may be none."""
+        return [run for run in self.runs if run.split == self.split]
 
     def spread(self, name: str, rule: str = NO_RULE, task: str = ALL) -> Spread | None:
-        """A figure's mean, interval and range over the runs that have it."""
-        values = [value for run in self.runs if (value := run.figure(name, rule, task)) is not None]
-        ends = [found for run in self.runs if (found := run.interval(name, rule, task)) is not None]
+        """A figure's mean and interval at the split that stands for the dataset, None without it there, and its range over all runs."""
+        values = [value for run in self.shown if (value := run.figure(name, rule, task)) is not None]
+        if not values:
+            return None
+        ends = [found for run in self.shown if (found := run.interval(name, rule, task)) is not None]
         interval = (sum(low for low, _ in ends) / len(ends), sum(high for _, high in ends) / len(ends)) if ends else None
-        return Spread(sum(values) / len(values), min(values), max(values), len(values), interval) if values else None
+        every = [value for run in self.runs if (value := run.figure(name, rule, task)) is not None]
+        return Spread(sum(values) / len(values), min(every), max(every), len(every), interval)
+
+    def constant(self, rule: str) -> int:
+        """How many of the shown runs call all test images the same, all abnormal or all normal: a mean with them is no run's."""
+        return sum((run.figure("sensitivity", rule), run.figure("specificity", rule)) in CONSTANT for run in self.shown)
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,8 @@ class Board:
     models: Sequence[ModelKey]
     datasets: Sequence[DatasetKey]
     cells: Mapping[tuple[ModelKey, DatasetKey], Cell]
+    splits: Mapping[DatasetKey, int]
+    """The split that stands for a dataset wherever there is room for one: of those that most models have the lowest."""
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -80,7 +104,8 @@ class Board:
 
     def trivial(self, dataset: DatasetKey) -> Cell:
         """All runs on a dataset, to read off what calling everything abnormal would give."""
-        return Cell([run for (_, on), cell in self.cells.items() if on == dataset for run in cell.runs])
+        runs = [run for (_, on), cell in self.cells.items() if on == dataset for run in cell.runs]
+        return Cell(runs, self.splits[dataset])
 
     def on(self, name: str) -> list[DatasetKey]:
         """The states of a dataset that the board has."""
@@ -129,10 +154,19 @@ def _board(key: ProtocolKey, runs: Sequence[Run]) -> Board:
     cells: dict[tuple[ModelKey, DatasetKey], list[Run]] = {}
     for run in runs:
         cells.setdefault((model_key(run), dataset_key(run)), []).append(run)
+    splits = _splits(cells)
     return Board(
         key,
         newest(runs),
         by_name(model for model, _ in cells),
         sorted({dataset for _, dataset in cells}),
-        {place: Cell(found) for place, found in cells.items()},
+        {place: Cell(found, splits[place[1]]) for place, found in cells.items()},
+        splits,
     )
+
+
+def _splits(cells: Mapping[tuple[ModelKey, DatasetKey], Sequence[Run]]) -> dict[DatasetKey, int]:
+    models: dict[DatasetKey, Counter[int]] = {}
+    for (_, dataset), runs in cells.items():
+        models.setdefault(dataset, Counter()).update({run.split for run in runs})
+    return {dataset: min(found, key=lambda number: (-found[number], number)) for dataset, found in models.items()}

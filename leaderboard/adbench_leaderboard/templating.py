@@ -43,6 +43,7 @@ class Templates:
             ALL=ALL,
             cells=cells,
             TRIVIAL=TRIVIAL,
+            ENDS=wording.ENDS,
             chart=charts,
             dataset_key=dataset_key,
             dataset_page=names.dataset_page,

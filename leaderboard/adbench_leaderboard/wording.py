@@ -23,6 +23,8 @@ TITLES: Final = {
 }
 LETTER: Final = re.compile(r"[a-zA-Z]|\(\d+\)")
 """Groups beyond the alphabet are numbers in brackets."""
+ENDS: Final = "for the finite number of test images; its ends are means over the seeds, whose own spread it leaves out"
+"""Of the 95 % interval of a figure that is a mean over seeds."""
 AREAS: Final[Mapping[str, str]] = {
     "roc_auc": "ROC AUC",
     "partial_auc": "partial ROC AUC, false positive rate to 0.1, standardised",

@@ -21,6 +21,8 @@ STEP: Final = 34
 LABEL: Final = 130
 """Room for names of models, in pixels: a line of them."""
 TICKS: Final = (0, 0.25, 0.5, 0.75, 1)
+NAMED: Final = 12
+"""Models with runs that decide nothing, of which so many are named a rule."""
 
 
 def rates(name: str, board: Board, dataset: DatasetKey, oracles: frozenset[str]) -> Figure:
@@ -33,20 +35,23 @@ def rates(name: str, board: Board, dataset: DatasetKey, oracles: frozenset[str])
         oracles: rules that saw test labels.
 
     """
-    present = board.present(dataset)
+    split = board.splits[dataset]
+    present = [(model, cell) for model, cell in board.present(dataset) if cell.shown]
+    absent = len(board.present(dataset)) - len(present)
     called = labels([model for model, _ in present])
     rules = {
         rule: f"{wording.rule_title(rule)}{' (oracle)' if rule in oracles else ''}" for rule in board.rules if rule != TRIVIAL
     }
     found = list(_found(present, called, rules))
     chance = list(_chance(board.trivial(dataset), rules))
+    alike = list(_alike(present, called, rules))
     lines = [wrapped(label) for label in called.values()]
     points = [*_points(found, rules), *_chance_points(chance, lines)]
     return Figure(
         id=f"rates-{name}",
         title="Sensitivity and specificity of each model",
-        description=f"Dots with 95 % intervals for {wording.plural(len(called), 'model')} at {wording.plural(len(rules), 'threshold rule')}, from 0 to 1. "
-        + " ".join(_said(found)),
+        description=f"Split {split}: dots with 95 % intervals and ticks for the lowest and the highest run, for {wording.plural(len(called), 'model')} at {wording.plural(len(rules), 'threshold rule')}, from 0 to 1. "
+        + " ".join((*_said(found), *alike)),
         spec=specification(_chart(tuple(rules.values()), tuple(lines), False), points),
         explored=specification(_chart(tuple(rules.values()), tuple(lines), True), points),
         columns=["Threshold rule", "Model", "Figure", "Mean", "95 % from", "95 % to", "Lowest run", "Highest run", "Runs"],
@@ -55,10 +60,20 @@ def rates(name: str, board: Board, dataset: DatasetKey, oracles: frozenset[str])
             *((rule, "random scores", FIGURES[figure], *_cells(spread)) for rule, figure, spread in chance),
         ],
         heads=3,
-        note="Circle or square: mean over the runs; line: 95 % interval for the finite number of test images; pale tick: random scores at "
-        "the same rule. Sensitivity is the share of abnormal images found, specificity the share of normal images left alone. An oracle rule "
-        "picks its threshold with the test labels in view: an upper bound, not what a clinic would get.",
+        note=_note(split, absent, alike),
     )
+
+
+def _note(split: int, absent: int, alike: Sequence[str]) -> str:
+    said = [
+        f"Circle or square: mean over the seeds of split {split}; line: 95 % interval {wording.ENDS}.",
+        "Ends of the dotted line: the lowest and the highest run, of every split and seed; pale tick: random scores at the same rule.",
+        *([f"{wording.plural(absent, 'model')} without a run on this split: not drawn."] if absent else []),
+        "Sensitivity is the share of abnormal images found, specificity the share of normal images left alone. An oracle rule picks its "
+        "threshold with the test labels in view: an upper bound, not what a clinic would get.",
+        *alike,
+    ]
+    return " ".join(said)
 
 
 Found = tuple[str, str, str, Spread]
@@ -82,11 +97,29 @@ def _chance(trivial: Cell, rules: Mapping[str, str]) -> Iterator[tuple[str, str,
 
 
 def _said(found: Sequence[Found]) -> Iterator[str]:
-    by_line: dict[tuple[str, str], dict[str, float]] = {}
+    by_line: dict[tuple[str, str], dict[str, Spread]] = {}
     for rule, label, figure, spread in found:
-        by_line.setdefault((rule, label), {})[figure] = spread.mean
+        by_line.setdefault((rule, label), {})[figure] = spread
     for (rule, label), values in by_line.items():
-        yield f"{rule}, {label}: " + ", ".join(f"{figure} {value:.3f}" for figure, value in values.items()) + "."
+        yield (
+            f"{rule}, {label}: "
+            + ", ".join(f"{figure} {spread.mean:.3f}{_range(spread)}" for figure, spread in values.items())
+            + "."
+        )
+
+
+def _range(spread: Spread) -> str:
+    return f" (runs {spread.low:.3f} to {spread.high:.3f})" if spread.low != spread.high else ""
+
+
+def _alike(present: Sequence[tuple[ModelKey, Cell]], called: Mapping[ModelKey, str], rules: Mapping[str, str]) -> Iterator[str]:
+    """Whose mean hides that runs call all images the same."""
+    for rule, title in rules.items():
+        numbers = ((called[model], cell.constant(rule), len(cell.shown)) for model, cell in present if len(cell.shown) > 1)
+        found = [f"{label} ({number} of {every} seeds)" for label, number, every in numbers if number]
+        if found:
+            more = f" and {wording.plural(len(found) - NAMED, 'other')}" if len(found) > NAMED else ""
+            yield f"At {title}, these call all test images the same, so that the mean is no run's: {', '.join(found[:NAMED])}{more}."
 
 
 def _cells(spread: Spread) -> Sequence[CellValue]:
@@ -98,7 +131,8 @@ def _points(found: Sequence[Found], rules: Mapping[str, str]) -> Iterator[Point]
     for rule, label, figure, spread in found:
         low, high = spread.interval or (None, None)
         ends = {"lo": round(low, 4), "hi": round(high, 4)} if low is not None and high is not None else {}
-        yield {"k": "model", "r": rule, "m": wrapped(label), "f": FIGURES[figure], "x": round(spread.mean, 4), **ends}
+        runs = {"least": round(spread.low, 4), "most": round(spread.high, 4)} if spread.low != spread.high else {}
+        yield {"k": "model", "r": rule, "m": wrapped(label), "f": FIGURES[figure], "x": round(spread.mean, 4), **ends, **runs}
 
 
 def _chance_points(chance: Sequence[tuple[str, str, Spread]], lines: Sequence[str]) -> Iterator[Point]:
@@ -134,10 +168,15 @@ def _chart(rules: Sequence[str], models: Sequence[str], explored: bool) -> Mappi
             ("x", "Q", "Mean"),
             ("lo", "Q", "95 % from"),
             ("hi", "Q", "95 % to"),
+            ("least", "Q", "Lowest run"),
+            ("most", "Q", "Highest run"),
         ]
         dots = dots.encode(tooltip=[alt.Tooltip(f"{field}:{kind}", title=title) for field, kind, title in tips])
+    several = own.transform_filter("isValid(datum.least)")
     layers = [
         base.transform_filter("datum.k === 'chance'").mark_tick(thickness=2, size=11, opacity=0.45),
+        several.mark_rule(strokeWidth=1, strokeDash=[1, 2], opacity=0.8).encode(x=alt.X("least:Q", title=None), x2="most:Q"),
+        *(several.mark_tick(thickness=1.5, size=6).encode(x=alt.X(f"{end}:Q", title=None)) for end in ("least", "most")),
         own.transform_filter("isValid(datum.lo)").mark_rule(strokeWidth=1.75).encode(x=alt.X("lo:Q", title=None), x2="hi:Q"),
         dots,
     ]

@@ -48,11 +48,9 @@ class Shown:
 
 
 def shown(board: Board, dataset: DatasetKey) -> Shown:
-    """The split that most models have, of equals the lowest, with the models of the highest ROC AUC there."""
-    present = board.present(dataset)
-    splits = Counter(number for _, cell in present for number in {run.split for run in cell.runs})
-    split = min(splits, key=lambda number: (-splits[number], number))
-    own = {model: sorted((run for run in cell.runs if run.split == split), key=lambda run: run.seed) for model, cell in present}
+    """The split that stands for the dataset, with the models of the highest ROC AUC there."""
+    split = board.splits[dataset]
+    own = {model: sorted(cell.shown, key=lambda run: run.seed) for model, cell in board.present(dataset)}
     there = [model for model in own if own[model]]
     best = set(sorted(there, key=lambda model: (-_area(own[model]), model))[:MOST])
     kept = [model for model in there if model in best]

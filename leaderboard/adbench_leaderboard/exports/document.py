@@ -146,7 +146,7 @@ def _board(one: Overview, ids: Mapping[ModelKey, str]) -> Json:
         ],
         "baselines": [_baseline(one, dataset) for dataset in one.board.datasets],
         "standings": [
-            _standing(dataset, split, split.number == one.standing.shown[dataset], ids)
+            _standing(dataset, split, split.number == one.board.splits[dataset], ids)
             for dataset in one.board.datasets
             for split in one.standing.splits[dataset]
         ],

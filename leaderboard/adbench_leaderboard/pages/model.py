@@ -15,6 +15,7 @@ from ..site import File, Site
 from ..tables import Board, DatasetKey, ModelKey, model_key, newest
 from ..templating import Templates
 from ..views import parts
+from ..views.overview import Overview, overviews
 
 RATES: Final = ("sensitivity", "specificity", "precision", "f1", "balanced_accuracy", "mcc")
 FIGURES: Final = 3
@@ -77,8 +78,13 @@ class Origin(NamedTuple):
 class Part:
     """A model on a board: its dataset's parts, and its figures."""
 
-    board: Board
+    one: Overview
     subgroups: Sequence[tuple[DatasetKey, Sequence[parts.Parts]]]
+
+    @property
+    def board(self) -> Board:
+        """The comparison."""
+        return self.one.board
 
     @property
     def rules(self) -> list[str]:
@@ -90,6 +96,7 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
     """The page of every model, with its options, that has runs, and the specifications of its figures."""
     if site.db is None:
         return
+    found = overviews(site)
     most = min(FIGURES, max(1, ALL_FIGURES // max(1, len(site.model_pages))))
     for model, path in site.model_pages.items():
         runs = [run for run in site.runs if model_key(run) == model]
@@ -99,7 +106,7 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
             path,
             model=model,
             card=newest(runs),
-            boards=[_part(site.db, board, model) for board in site.boards if model in board.models],
+            boards=[_part(site.db, one, model) for one in found if model in one.board.models],
             runs=runs,
             unranked=site.unranked(runs),
             partial=site.partial(runs),
@@ -115,12 +122,12 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
             yield charts.data(path, figures)
 
 
-def _part(db: duckdb.DuckDBPyConnection, board: Board, model: ModelKey) -> Part:
-    runs = [run for (of, _), cell in board.cells.items() if of == model for run in cell.runs]
-    found = queries.model_parts(db, runs)
-    part = Part(board, [])
-    tables = ((dataset, parts.tables(found.get(dataset, ()), part.rules)) for dataset in board.datasets)
-    return Part(board, [(dataset, made) for dataset, made in tables if made])
+def _part(db: duckdb.DuckDBPyConnection, one: Overview, model: ModelKey) -> Part:
+    cells = [cell for dataset in one.board.datasets if (cell := one.cell(model, dataset))]
+    found = queries.model_parts(db, [run for cell in cells for run in cell.shown])
+    part = Part(one, [])
+    tables = ((dataset, parts.tables(found.get(dataset, ()), part.rules)) for dataset in one.board.datasets)
+    return Part(one, [(dataset, made) for dataset, made in tables if made])
 
 
 def _figures(db: duckdb.DuckDBPyConnection, runs: Sequence[Run], most: int) -> tuple[list[charts.Figure], list[str]]:

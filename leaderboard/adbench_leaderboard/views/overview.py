@@ -59,7 +59,7 @@ class Overview:
         """What stands behind the figures of a dataset."""
         card, trivial = self.card(dataset), self.trivial(dataset)
         kind = ", ".join(filter(None, (card.text("dataset", "modality"), card.text("dataset", "organ"))))
-        counts = [trivial.runs[0].figure(name) for name in ("n_abnormal", "n_normal")]
+        counts = [trivial.shown[0].figure(name) for name in ("n_abnormal", "n_normal")]
         images = f"{wording.count(counts[0])} abnormal, {wording.count(counts[1])} normal"
         return " · ".join(filter(None, (kind, images, f"split {self.split(dataset).number}")))
 
@@ -67,28 +67,29 @@ class Overview:
         """Why a model has no figures on a dataset."""
         if (model, dataset) not in self.board.cells:
             return "no run"
-        return "\N{EN DASH}" if self.cell(model, dataset) else f"not on split {self.standing.shown[dataset]}"
+        return "\N{EN DASH}" if self.cell(model, dataset) else f"not on split {self.board.splits[dataset]}"
 
     def split(self, dataset: DatasetKey) -> Split:
         """The split that stands for a dataset."""
         return self.standing.at(dataset)
 
     def cell(self, model: ModelKey, dataset: DatasetKey) -> Cell | None:
-        """A model's runs at the split that stands for a dataset."""
+        """A model's runs on a dataset, if there are some at the split that stands for it."""
         cell = self.board.cells.get((model, dataset))
-        runs = [run for run in cell.runs if run.split == self.standing.shown[dataset]] if cell else []
-        return Cell(runs) if runs else None
+        return cell if cell and cell.shown else None
 
     def trivial(self, dataset: DatasetKey) -> Cell:
-        """All runs at the split that stands for a dataset, to read off what takes no skill."""
-        return Cell([run for run in self.board.trivial(dataset).runs if run.split == self.standing.shown[dataset]])
+        """All runs on a dataset, to read off what takes no skill."""
+        return self._trivial[dataset]
+
+    @cached_property
+    def _trivial(self) -> dict[DatasetKey, Cell]:
+        return {dataset: self.board.trivial(dataset) for dataset in self.board.datasets}
 
     def rate(self, model: ModelKey, dataset: DatasetKey, name: str, rule: str) -> Spread | None:
         """A figure at the split that stands for a dataset: mean over seeds and interval; its range is that of all splits and seeds."""
-        shown = self.cell(model, dataset)
-        found = shown.spread(name, rule) if shown else None
-        every = self.board.cells[model, dataset].spread(name, rule) if found else None
-        return replace(found, low=every.low, high=every.high, count=every.count) if found and every else None
+        cell = self.cell(model, dataset)
+        return cell.spread(name, rule) if cell else None
 
     def area(self, model: ModelKey, dataset: DatasetKey) -> Spread | None:
         """ROC AUC, as ``rate``; its interval is for the number of images and of seeds, where the models could be compared."""
@@ -103,13 +104,20 @@ class Overview:
         """Whether no model is significantly better, where there are others."""
         return model in self.split(dataset).leaders
 
-    def all_runs(self, model: ModelKey) -> Cell:
+    def all_runs(self, model: ModelKey) -> list[Run]:
         """All runs of a model on the board."""
-        return Cell([run for (of, _), cell in self.board.cells.items() if of == model for run in cell.runs])
+        return self._runs[model]
+
+    @cached_property
+    def _runs(self) -> dict[ModelKey, list[Run]]:
+        found: dict[ModelKey, list[Run]] = {}
+        for (model, _), cell in self.board.cells.items():
+            found.setdefault(model, []).extend(cell.runs)
+        return found
 
     def updated(self, model: ModelKey) -> str:
         """When the newest run of a model was made."""
-        return newest(self.all_runs(model).runs).created
+        return newest(self.all_runs(model)).created
 
 
 def overviews(site: Site) -> list[Overview]:

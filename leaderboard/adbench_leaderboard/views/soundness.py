@@ -42,12 +42,15 @@ Audits = Mapping[DatasetKey, Sequence[Finding]]
 
 @dataclass(frozen=True)
 class LeakFree:
-    """A model's area on all test images, and on those that no training image is a duplicate of; means over runs."""
+    """A model's area on all test images, and on those that no training image is a duplicate of.
+
+    Means over the seeds of the split that stands for the dataset.
+    """
 
     every: float
     without: float
     interval: tuple[float, float] | None
-    """95 %, ends averaged over the runs."""
+    """95 %, ends averaged over those seeds."""
     left_out: tuple[int, int]
     """Fewest and most test images that a run's training images are duplicates of."""
     runs: int
@@ -81,7 +84,7 @@ def without_leaks(board: Board, dataset: DatasetKey, found: Leaks) -> Mapping[st
 def _leak_free(board: Board, model: ModelKey, dataset: DatasetKey, found: Leaks) -> LeakFree | None:
     pairs = [
         (run, own, area)
-        for run in board.cells[model, dataset].runs
+        for run in board.cells[model, dataset].shown
         if (own := found.get(run.run_id)) and "roc_auc" in own and (area := run.figure("roc_auc")) is not None
     ]
     if not pairs:

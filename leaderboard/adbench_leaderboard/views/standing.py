@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -64,7 +63,7 @@ class Standing:
     splits: Mapping[DatasetKey, Sequence[Split]]
     """By number."""
     shown: Mapping[DatasetKey, int]
-    """The split that stands for a dataset where there is room for one: of those that most models have the lowest."""
+    """The split that stands for a dataset, as its board says."""
     tests: int
     """How many pairs were tested, which all p-values are corrected for."""
 
@@ -102,9 +101,7 @@ def standing(db: duckdb.DuckDBPyConnection, board: Board) -> Standing:
     splits: dict[DatasetKey, list[Split]] = {}
     for dataset, number, models in _meetings(board):
         splits.setdefault(dataset, []).append(_split(number, list(models), bouts.get((dataset, number)), notes[dataset, number]))
-    return Standing(
-        splits, {dataset: _shown(board, dataset) for dataset in board.datasets}, sum(len(bout.pairs) for bout in found)
-    )
+    return Standing(splits, board.splits, sum(len(bout.pairs) for bout in found))
 
 
 def _meetings(board: Board) -> Iterator[tuple[DatasetKey, int, Mapping[ModelKey, Sequence[Run]]]]:
@@ -142,8 +139,3 @@ def _split(number: int, models: Sequence[ModelKey], bout: Bout | None, note: str
     # Sorting is stable: of equal areas the order of the board stays.
     best_first = dict(sorted(places.items(), key=lambda item: -item[1].area))
     return Split(number, best_first, bout.abnormal, bout.normal, bout.groups, note)
-
-
-def _shown(board: Board, dataset: DatasetKey) -> int:
-    models = Counter(number for _, cell in board.present(dataset) for number in {run.split for run in cell.runs})
-    return min(models, key=lambda number: (-models[number], number))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from adbench_harness.metrics.thresholds import TRIVIAL
 
@@ -15,6 +15,9 @@ from ..site import File, Site
 from ..tables import Spread
 from ..views.overview import Overview, overviews
 from ..wording import AREAS
+
+if TYPE_CHECKING:
+    from adbench_harness.reproduction import Mark
 
 Value = str | int | float | None
 STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -133,6 +136,10 @@ def _board_rows(one: Overview) -> Iterator[dict[str, Value]]:
             place = one.place(model, dataset)
             for rule in one.rules or [NO_RULE]:
                 yield {
+                    "protocol": one.board.key.name,
+                    "protocol_version": one.board.key.version,
+                    "fit_digest": one.board.key.fit_digest,
+                    "evaluation_digest": one.board.key.evaluation_digest,
                     "model": model.model,
                     "variant": model.variant,
                     "options": model.options,
@@ -181,22 +188,42 @@ def _standing_rows(found: Sequence[Overview], dataset: str) -> Iterator[dict[str
 
 def _reproduction_rows(site: Site) -> Iterator[dict[str, Value]]:
     from adbench_harness.published import published
-    from adbench_harness.reproduction import FIGURES, compare
+    from adbench_harness.reproduction import FIGURES
 
-    study = published().study
-    for row in compare(site.reproduction, study, list(study.cells()), FIGURES):
-        ours = row.ours
+    from ..views.beside import beside
+
+    for one in beside(site, published().study.cells(), FIGURES):
+        row, ours, manifest = one.row, one.row.ours, one.series.manifest
+        version, evaluation = manifest.protocol.get("version"), manifest.protocol.get("evaluation_digest")
         yield {
             "dataset": row.cell.dataset,
+            "fingerprint": one.series.runs[0].fingerprint,
             "task": row.cell.task,
             "model": row.cell.model,
             "variant": row.variant,
+            "protocol": manifest.cell.protocol,
+            "protocol_version": version if isinstance(version, int) else None,
+            "fit_digest": manifest.cell.fit_digest,
+            "evaluation_digest": evaluation if isinstance(evaluation, str) else None,
+            "split": manifest.cell.split,
+            "seeds": " ".join(map(str, sorted(row.values))),
+            "unranked": one.unranked or None,
             "figure": row.figure,
+            "rule": one.rule,
+            "oracle": int(one.rule in site.oracles),
             "study": row.study.value,
+            "study_low": row.study.low,
+            "study_high": row.study.high,
             "ours": ours.value if ours else None,
             "ours_low": ours.low if ours else None,
             "ours_high": ours.high if ours else None,
             "gap": row.gap,
             "verdict": row.verdict,
-            "seeds": " ".join(map(str, sorted(row.values))),
+            "not_comparable": _marks(row.barred),
+            "marks": _marks(row.marks),
         }
+
+
+def _marks(marks: Sequence[Mark]) -> str:
+    """What must be known of a row, each mark as "word: what it means"."""
+    return "; ".join(f"{mark.word}: {mark.text}" for mark in marks)

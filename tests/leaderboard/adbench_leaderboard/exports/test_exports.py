@@ -117,6 +117,10 @@ def test_a_board_as_a_table(store: Results) -> None:
     assert float(rows[2]["roc_auc_low"]) < float(rows[2]["roc_auc"]) == pytest.approx(11 / 12)
     assert float(rows[2]["roc_auc_highest_run"]) == 1
     assert {row["letters"] for row in rows} == {"a"}
+    with opened(store) as site:
+        (board,) = site.boards
+    stated = {(row["protocol"], row["protocol_version"], row["fit_digest"], row["evaluation_digest"]) for row in rows}
+    assert stated == {tuple(map(str, board.key))}
 
 
 def test_scores_are_all_there_sorted_and_described(store: Results) -> None:

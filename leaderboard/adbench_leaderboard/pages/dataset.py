@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from adbench_harness.published import published
-from adbench_harness.reproduction import Row, compare
 
 from .. import charts, names
 from ..charts.of_dataset import Drawn, figures
@@ -17,8 +16,9 @@ from ..site import File, Site
 from ..tables import Board, Cell, DatasetKey, ModelKey, dataset_key, newest
 from ..templating import Templates
 from ..views import soundness
+from ..views.beside import Beside, beside
 from ..views.soundness import LeakFree, Power
-from .reproduction import published_figure, signed
+from .reproduction import meanings, published_figure, signed
 
 if TYPE_CHECKING:
     import duckdb
@@ -97,6 +97,7 @@ def _page(site: Site, templates: Templates, known: _Known, name: str) -> Iterato
         study=_beside(site, name),
         published_figure=published_figure,
         signed=signed,
+        meanings=meanings,
         atlas=site.atlases.get(name),
     )
     drawn = [figure for part in parts for figure in part.drawn.every]
@@ -104,10 +105,10 @@ def _page(site: Site, templates: Templates, known: _Known, name: str) -> Iterato
         yield charts.data(path, drawn)
 
 
-def _beside(site: Site, name: str) -> list[Row]:
+def _beside(site: Site, name: str) -> list[Beside]:
     """The study's figures of a dataset beside ours."""
     cells = [cell for cell in published().study.cells() if cell.dataset == name]
-    return compare(site.reproduction, published().study, cells, ("roc_auc", "recall", "specificity"))
+    return beside(site, cells, ("roc_auc", "recall", "specificity"))
 
 
 def _power(known: _Known, name: str, parts: Sequence[Part]) -> Power:

@@ -8,11 +8,12 @@ from typing import Final
 
 from adbench_harness import registry
 from adbench_harness.published import ROUNDING, Cell, Claim, FigureName, Numbers, published
-from adbench_harness.reproduction import FIGURES, PROTOCOL, Mark, Missing, Row, compare, missing, outside
+from adbench_harness.reproduction import FIGURES, PROTOCOL, Mark, Missing, Row, missing, outside
 
 from .. import names
 from ..site import File, Site
 from ..templating import Templates
+from ..views.beside import Beside, beside, unranked
 from ..wording import MINUS
 
 PATH: Final = "reproduction.html"
@@ -38,7 +39,9 @@ class Line:
     figure: FigureName
     study: Claim
     row: Row | None
-    """None where nothing was run."""
+    """None where nothing was run, or nothing that may be ranked."""
+    nothing: str = ""
+    """Why there is no row."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Group:
 
     dataset: str
     lines: Sequence[Line]
-    """By figure, task and model."""
+    """Of runs that may be ranked, and of what was not run: by figure, task and model."""
+    unranked: Sequence[Line]
+    """Of runs that are compared with nothing, in the same order."""
     missing: Sequence[Missing]
     conflict: str
     """Where the study's numbers contradict each other or the data; empty if they do not."""
@@ -58,19 +63,27 @@ class Group:
         return list(dict.fromkeys(line.cell.task for line in self.lines))
 
     def of(self, task: str, figure: FigureName) -> list[Line]:
-        """A task's lines of one figure."""
+        """A task's lines of one figure, of what may be ranked."""
         return [line for line in self.lines if (line.cell.task, line.figure) == (task, figure)]
+
+    def unranked_of(self, task: str, figure: FigureName) -> list[Line]:
+        """A task's lines of one figure, of runs that may not be ranked."""
+        return [line for line in self.unranked if (line.cell.task, line.figure) == (task, figure)]
+
+    @property
+    def rows(self) -> list[Row]:
+        """All that was run."""
+        return [line.row for line in (*self.lines, *self.unranked) if line.row is not None]
 
     @property
     def marks(self) -> list[Mark]:
         """What the words beside the verdicts mean, each once."""
-        rows = [line.row for line in self.lines if line.row is not None]
-        return list(dict.fromkeys(mark for row in rows for mark in (*row.barred, *row.marks)))
+        return meanings(self.rows)
 
     @property
     def seeds(self) -> list[int]:
         """All that were run."""
-        return sorted({seed for line in self.lines if line.row is not None for seed in line.row.values})
+        return sorted({seed for row in self.rows for seed in row.values})
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,9 @@ class Tally:
     cells: int
     run: int
     as_published: int
+    """With the study's settings, as far as it says."""
+    whole: int
+    """Those of them with every seed of the protocol."""
     verdicts: Mapping[str, int]
 
 
@@ -90,16 +106,17 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
     numbers, protocol = published(), registry.protocol(PROTOCOL).spec
     study = numbers.study
     cells = list(study.cells())
-    rows = compare(site.reproduction, study, cells, FIGURES)
+    rows = beside(site, cells, FIGURES)
     lacking = missing(site.reproduction, study, cells, protocol.seeds)
+    comparable = [one for one in site.reproduction if not unranked(one)]
     yield templates.page(
         "reproduction.html",
         PATH,
         groups=list(_groups(numbers, rows, lacking)),
-        tally=_tally(cells, rows),
+        tally=_tally(cells, rows, lacking),
         first=_first(rows),
         models=list(dict.fromkeys(cell.model for cell in cells)),
-        outside=list(outside(site.reproduction, numbers, {(cell.dataset, cell.model) for cell in cells})),
+        outside=list(outside(comparable, numbers, {(cell.dataset, cell.model) for cell in cells})),
         numbers=numbers,
         study=numbers.sources[study.source],
         protocol=PROTOCOL,
@@ -113,40 +130,44 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
     )
 
 
-def _groups(numbers: Numbers, rows: Sequence[Row], lacking: Sequence[Missing]) -> Iterator[Group]:
+def meanings(rows: Iterable[Row]) -> list[Mark]:
+    """What the words beside the verdicts of some rows mean, each once."""
+    return list(dict.fromkeys(mark for row in rows for mark in (*row.barred, *row.marks)))
+
+
+def _groups(numbers: Numbers, rows: Sequence[Beside], lacking: Sequence[Missing]) -> Iterator[Group]:
     study = numbers.study
-    cells = list(study.cells())
-    for dataset in dict.fromkeys(cell.dataset for cell in cells):
-        lines = [
-            line
-            for figure in FIGURES
-            for cell in cells
-            if cell.dataset == dataset
-            for line in _lines(cell, figure, study.claim(cell, figure), rows)
-        ]
+    for dataset in study.results:
+        cells = [cell for cell in study.cells() if cell.dataset == dataset]
+        ranked: list[Line] = []
+        others: list[Line] = []
+        for figure in FIGURES:
+            for cell in cells:
+                claim = study.claim(cell, figure)
+                found = [one for one in rows if (one.row.cell, one.row.figure) == (cell, figure)]
+                shown = [Line(cell, figure, claim, one.row) for one in found if not one.unranked]
+                ranked += shown or [Line(cell, figure, claim, None, "no ranked run" if found else "no run")]
+                others += [Line(cell, figure, claim, one.row) for one in found if one.unranked]
         wanted = [item for item in lacking if item.dataset == dataset]
-        yield Group(dataset, lines, wanted, study.conflicts.get(dataset, ""))
+        yield Group(dataset, ranked, others, wanted, study.conflicts.get(dataset, ""))
 
 
-def _lines(cell: Cell, figure: FigureName, claim: Claim, rows: Iterable[Row]) -> list[Line]:
-    found = [row for row in rows if (row.cell, row.figure) == (cell, figure)]
-    return [Line(cell, figure, claim, row) for row in found] or [Line(cell, figure, claim, None)]
-
-
-def _first(rows: Sequence[Row]) -> Mapping[Cell, Row]:
-    """The first row of each cell that was run: those that can be compared stand before others, defaults before options."""
-    found: dict[Cell, Row] = {}
-    for row in rows:
-        if row.figure == FIRST:
-            found.setdefault(row.cell, row)
+def _first(rows: Sequence[Beside]) -> Mapping[Cell, Beside]:
+    """The first row of each cell that was run: ranked ones before others, those that can be compared, defaults before options."""
+    found: dict[Cell, Beside] = {}
+    for one in rows:
+        if one.row.figure == FIRST:
+            found.setdefault(one.row.cell, one)
     return found
 
 
-def _tally(cells: Sequence[Cell], rows: Sequence[Row]) -> Tally:
+def _tally(cells: Sequence[Cell], rows: Sequence[Beside], lacking: Sequence[Missing]) -> Tally:
     first = _first(rows)
-    verdicts = {verdict: sum(row.verdict == verdict for row in first.values()) for verdict in SYMBOLS}
-    plain = sum(row.variant == cell.model and not row.barred for cell, row in first.items())
-    return Tally(len(cells), len(first), plain, verdicts)
+    said: list[str] = ["not comparable" if one.unranked else one.row.verdict for one in first.values()]
+    plain = [cell for cell, one in first.items() if one.series.as_published]
+    short = {(item.dataset, item.model) for item in lacking}
+    whole = sum((cell.dataset, cell.model) not in short for cell in plain)
+    return Tally(len(cells), len(first), len(plain), whole, {verdict: said.count(verdict) for verdict in SYMBOLS})
 
 
 def published_figure(claim: Claim) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ from adbench_harness.result import Scores, write_run
 from adbench_harness.store.database import reading
 from adbench_harness.store.ingest import ingest
 from adbench_leaderboard import queries
+from adbench_leaderboard.exports.sheets import sheets
 from adbench_leaderboard.pages import reproduction
 from adbench_leaderboard.pages.reproduction import published_figure, signed
 from adbench_leaderboard.site import Site
@@ -33,13 +36,21 @@ Store = Callable[..., None]
 def store(results: Results) -> Store:
     """Writes a run under the study's rules: 5 normal and 10 abnormal images, of which the detector finds most."""
 
-    def write(model: str, dataset: str, seed: int, variant: str | None = None, shift: float = 1.0, **dataset_facts: Any) -> None:
+    def write(
+        model: str,
+        dataset: str,
+        seed: int,
+        variant: str | None = None,
+        shift: float = 1.0,
+        transductive: str | None = None,
+        **dataset_facts: Any,
+    ) -> None:
         digest = resolve(registry.protocol(PROTOCOL).spec, {}).fit_digest
         label = np.array([0] * 5 + [1] * 10, dtype=np.int8)
         score = shift * label + np.random.default_rng(seed).normal(size=15)
         protocol = {"name": PROTOCOL, "version": 1, "evaluation": {"thresholds": ["best-f1", "youden"]}}
         manifest = Manifest(
-            run_id=f"{model}-{dataset}-{seed}",
+            run_id=f"{model}-{dataset}-{seed}" + ("-other" if variant and transductive else ""),
             cell=Cell(
                 model=model, options={"v": variant}, dataset=dataset, protocol=PROTOCOL, fit_digest=digest, split=0, seed=seed
             ),
@@ -48,7 +59,7 @@ def store(results: Results) -> Store:
             created="2026-01-02T03:04:05Z",
             protocol={**protocol, "evaluation_digest": "e", "overrides": {}},
             dataset={"fingerprint": "d" * 16, "tasks": {}, "partial": None, **dataset_facts},
-            model={"parameters": 1, "given": {}, "transductive": None},
+            model={"parameters": 1, "given": {}, "transductive": transductive},
             plugins={"model": {"name": model, "revision": "1"}},
             compute={"device": "cpu", "device_name": "x86_64", "threads": 2},
             environment={},
@@ -101,9 +112,67 @@ def test_the_outcome_is_counted_from_the_table(store: Store, page: Page) -> None
     assert sum(count.values()) == len(cells) == 27
     assert (count["below"], count["not comp"], count["no run"]) == (2, 1, 23)
     said = words(shown)
-    assert "27 cells. 4 of them have runs here, 2 exactly as published." in said
+    assert "27 cells. 4 of them have runs here, 2 with the study's settings, 0 of them with all 5 seeds." in said
     assert f"inside our interval in {count['inside']}" in said
-    assert f"above it in {count['above']} and below it in {count['below']}; 1 can't be compared. 23 have no run yet." in said
+    assert (
+        f"above it in {count['above']} and below it in {count['below']}; 1 can't be compared, or is unranked. 23 have no run yet."
+        in said
+    )
+
+
+def test_cells_with_all_seeds_are_those_that_are_not_said_to_miss_any(store: Store, page: Page) -> None:
+    for seed in range(5):
+        store("f-anogan", "head-ct", seed)
+    store("ganomaly", "head-ct", 0)
+    said = words(page())
+    assert "2 with the study's settings, 1 of them with all 5 seeds." in said
+    (lacking,) = re.findall(r"head-ct: runs that are missing with the study's settings, (.*?)These make", said)
+    assert "ganomaly (1 of 5 seeds)" in lacking
+    assert "f-anogan" not in lacking
+
+
+def test_unranked_runs_stand_apart_and_no_count_has_them(store: Store, page: Page, results: Results) -> None:
+    for seed in (0, 1):
+        store("ganomaly", "head-ct", seed, shift=-9.0)
+        store("ganomaly", "head-ct", seed, variant="ganomaly (bn_at_test=batch)", transductive="the batch")
+        store("f-anogan", "head-ct", seed, transductive="the batch")
+    shown = page()
+    rows = table(shown, "ROC AUC on head-ct")
+    apart = rows.index(["Unranked"])
+    assert [row[0] for row in rows[1:apart]] == ["f-anogan", "ganomaly", "multikd"]
+    assert [row[2] for row in rows[1:apart] if row[0] == "f-anogan"] == ["no ranked run"]
+    assert [row[0] for row in rows[apart + 1 :]] == ["f-anogan", "ganomaly (bn_at_test=batch)"]
+    assert "transductive" in rows[apart + 1][3]
+    assert ["Unranked"] in table(shown, "ROC AUC of each seed on head-ct")
+    said = words(shown)
+    assert "2 of them have runs here" in said
+    assert "lies above it in 0 and below it in 1; 1 can't be compared, or is unranked." in said
+    (glance,) = [row for row in table(shown, "ROC AUC at a glance") if row[0] == "head-ct"]
+    assert ["not comparable unranked" in cell for cell in glance[1:]].count(True) == 1
+
+
+def test_the_table_as_a_file_says_rule_protocol_and_rank(store: Store, results: Results) -> None:
+    for seed in (0, 1):
+        store("ganomaly", "head-ct", seed)
+        store("f-anogan", "head-ct", seed, partial="3 missing")
+    ingest(results)
+    with reading(results.database) as db:
+        found = {file.path: file.content for file, _ in sheets(Site(db, queries.runs(db), "0"))}
+    rows = list(csv.DictReader(io.StringIO(found["data/reproduction.csv"].decode(), newline="")))
+    by_cell = {(row["model"], row["figure"]): row for row in rows}
+    area, recall, partial = (by_cell[key] for key in (("ganomaly", "roc_auc"), ("ganomaly", "recall"), ("f-anogan", "roc_auc")))
+    assert [(row["rule"], row["oracle"]) for row in (area, recall)] == [("none", "0"), ("best-f1", "1")]
+    assert (area["protocol"], area["protocol_version"], area["evaluation_digest"]) == (PROTOCOL, "1", "e")
+    assert len(area["fit_digest"]) == 16
+    assert (area["unranked"], area["not_comparable"]) == ("", "")
+    assert area["marks"].startswith("other counts: head-ct: ")
+    assert partial["unranked"] == "partial copy of the dataset: 3 missing"
+    assert partial["not_comparable"] == "partial copy: partial copy of head-ct: 3 missing"
+
+
+def test_what_within_both_errors_means_is_said_where_verdicts_are_explained(store: Store, page: Page) -> None:
+    store("f-anogan", "head-ct", 0)
+    assert "says that the gap is no larger than the two errors together" in words(page())
 
 
 def test_a_row_has_figure_interval_gap_verdict_and_marks(store: Store, page: Page) -> None:
@@ -123,7 +192,9 @@ def test_a_row_has_figure_interval_gap_verdict_and_marks(store: Store, page: Pag
 def test_what_can_not_be_compared_has_no_gap_and_says_why(store: Store, page: Page) -> None:
     store("f-anogan", "head-ct", 0, partial="3 of 200 missing")
     shown = page()
-    row = next(row for row in table(shown, "ROC AUC on head-ct") if row[0] == "f-anogan")
+    rows = table(shown, "ROC AUC on head-ct")
+    row = rows[rows.index(["Unranked"]) + 1]
+    assert row[0] == "f-anogan"
     assert "not comparable partial copy" in row[3]
     assert row[4] == "-"
     assert "partial copy of head-ct: 3 of 200 missing" in words(shown)
@@ -160,7 +231,12 @@ def test_without_a_run_of_the_protocol_it_says_how_to_make_them(make_run: Callab
     shown = page()
     assert "all 27 cells of Table 3 are missing" in words(shown)
     assert "adbench results reproduce --run" in words(shown)
-    assert ["multikd", "0.698", "no run"] in table(shown, "ROC AUC on head-ct")
+    assert [row[:2] for row in table(shown, "The study's figures on head-ct")][1:] == [
+        ["f-anogan", "0.761"],
+        ["ganomaly", "0.739"],
+        ["multikd", "0.698"],
+    ]
+    assert not [one for one in shown.tables if one.caption.startswith("ROC AUC on")]
 
 
 def test_words_of_a_manifest_are_text(store: Store, page: Page) -> None:

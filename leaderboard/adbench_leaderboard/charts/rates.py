@@ -116,10 +116,10 @@ def _alike(present: Sequence[tuple[ModelKey, Cell]], called: Mapping[ModelKey, s
     """Whose mean hides that runs call all images the same."""
     for rule, title in rules.items():
         numbers = ((called[model], cell.constant(rule), len(cell.shown)) for model, cell in present if len(cell.shown) > 1)
-        found = [f"{label} ({number} of {every} seeds)" for label, number, every in numbers if number]
+        found = [f"{label} ({number} of {every})" for label, number, every in numbers if number]
         if found:
             more = f" and {wording.plural(len(found) - NAMED, 'other')}" if len(found) > NAMED else ""
-            yield f"At {title}, these call all test images the same, so that the mean is no run's: {', '.join(found[:NAMED])}{more}."
+            yield f"Seeds that call all test images the same at {title}, which a mean may hide: {', '.join(found[:NAMED])}{more}."
 
 
 def _cells(spread: Spread) -> Sequence[CellValue]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ SHOWN: Final = 24
 """Images of a list that stand in the page; the shard has all."""
 MAJORITY: Final = 0.5
 """Of a model's seeds. Where they are split evenly, the model is neither right nor wrong."""
+
+
+Verdict = Literal["normal", "abnormal", "split"]
+VERDICTS: Final[Mapping[float, Verdict]] = {-1.0: "normal", 1.0: "abnormal", 0.0: "split"}
+"""By on which side of the majority a model's calls lie."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +39,45 @@ class Hard:
         return list(zip(self.places[:SHOWN], models[:SHOWN], strict=True))
 
 
+@dataclass(frozen=True)
+class Uniform:
+    """A model whose verdict is the same for every test image, as that of a threshold beyond all its scores: it says nothing of any one."""
+
+    model: int
+    verdict: Verdict
+    """What it calls them all; "split" where its seeds are split evenly on each."""
+
+
 MISSED: Final = "missed"
 ALARMS: Final = "alarms"
 SINGLE: Final = "single"
 
 
+def uniform(view: View, rule: str) -> list[Uniform]:
+    """The models that call all test images the same at a rule; the lists don't go by them."""
+    verdicts = np.sign(view.calls(rule) - MAJORITY)
+    same = np.flatnonzero(np.ptp(verdicts, 1) == 0).tolist() if view.images else []
+    return [Uniform(model, VERDICTS[float(verdicts[model, 0])]) for model in same]
+
+
 def hard(view: View, rule: str) -> list[Hard]:
-    """The lists of a view at a rule: missed by all, false alarms of all, and, of several models, right by one alone."""
-    calls, abnormal = view.calls(rule), view.labels == 1
+    """The lists of a view at a rule: missed by all, false alarms of all, and, of several models, right by one alone.
+
+    All are the models that tell images apart at the rule: one that calls each image normal would miss all abnormal ones with others,
+    and hide who is alone in being right. Where there is no such model there are no lists.
+    """
+    apart = {one.model for one in uniform(view, rule)}
+    asked = np.array([model for model in range(len(view.models)) if model not in apart], dtype=np.intp)
+    if not len(asked):
+        return []
+    calls, abnormal = view.calls(rule)[asked], view.labels == 1
     right = np.where(abnormal, calls > MAJORITY, calls < MAJORITY)
     wrong = np.where(abnormal, calls < MAJORITY, calls > MAJORITY)
     lists = [Hard(MISSED, _sorted(view, abnormal & wrong.all(0))), Hard(ALARMS, _sorted(view, ~abnormal & wrong.all(0)))]
-    if len(view.models) < 2:
+    if len(asked) < 2:
         return lists
     single = _sorted(view, (right.sum(0) == 1) & (wrong.sum(0) == len(right) - 1))
-    return [*lists, Hard(SINGLE, single, right.argmax(0)[single].tolist())]
+    return [*lists, Hard(SINGLE, single, asked[right.argmax(0)[single]].tolist())]
 
 
 def _sorted(view: View, chosen: NDArray[np.bool_]) -> list[int]:

@@ -22,7 +22,8 @@ from .summary import POPULATIONS, Summary
 ABOUT = (
     "Each image's place among the test images of each run. ranks: one row a run, in the order of models and their seeds; twice the "
     "mid-rank of the image's score, so that (rank - 1) / (2 * images) is the share of images with a lower score, ties half. cuts: of "
-    "each rule, one a run, how many images lie at or below its threshold; an image is called abnormal where rank > 2 * cut. agreement: "
+    "each rule, one a run, how many images lie at or below its threshold; an image is called abnormal where rank > 2 * cut. "
+    "uniform: models, by number, that the lists do not go by, since at the rule that is named they call all images the same. agreement: "
     "Cohen's kappa of each model with those behind it, by population, at the rule that is named; flips: one a model, with its interval."
 )
 DIGITS: Final = 4
@@ -57,6 +58,7 @@ def shard(summary: Summary, model_page: Callable[[Run], str], run_page: Callable
         "images": _images(summary),
         "ranks": view.half_ranks.tolist(),
         "lists": {found.name: {"images": found.places, "models": found.models} for found in summary.lists},
+        "uniform": {one.model: one.verdict for one in summary.uniform},
         "agreement": _agreement(summary),
     }
     text = json.dumps(_printable(content), sort_keys=True, separators=(",", ":"))

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from .agreement import Estimate, Pairwise, cohen, fleiss, flips
-from .hard import Hard, hard
+from .hard import Hard, Uniform, hard, uniform
 from .view import Image, View
 
 POPULATIONS: Final = ("all", "abnormal", "normal")
@@ -63,6 +63,11 @@ class Summary:
     def lists(self) -> Sequence[Hard]:
         """The images that say most."""
         return hard(self.view, self.rule) if self.rule is not None else ()
+
+    @cached_property
+    def uniform(self) -> Sequence[Uniform]:
+        """Models that the lists don't go by, as they call all test images the same."""
+        return uniform(self.view, self.rule) if self.rule is not None else ()
 
     @property
     def wide(self) -> bool:

@@ -32,10 +32,38 @@ def test_lists_go_by_the_place_among_all_images(store: Store) -> None:
 
 def test_a_page_holds_the_hardest_of_a_long_list_and_the_list_all(store: Store) -> None:
     names = [f"i{number:02}" for number in range(60)]
-    store.add("kd-0", "kd", [0.0] * 60, names=names)
+    store.add("kd-0", "kd", [0.9] + [0.0] * 59, names=names)
     (view,) = store.views()
     missed = hard(view, "youden")[0]
     assert (len(missed.places), len(missed.shown)) == (56, SHOWN)
+
+
+def test_lists_do_not_go_by_models_that_call_all_images_the_same(filled: Store) -> None:
+    scores = (0.1, 0.2, 0.3, 0.4, 0.7, 0.8, 0.9)
+    for seed in (0, 1, 2):
+        # Two of three seeds of off call nothing abnormal, so most of them call all images normal.
+        filled.add(f"off-{seed}", "off", scores, seed=seed, thresholds={"youden": 0.5 if seed == 2 else float("inf")})
+        filled.add(f"on-{seed}", "on", scores, seed=seed, thresholds={"youden": float("-inf")})
+    for seed in (0, 1):
+        filled.add(f"torn-{seed}", "torn", scores, seed=seed, thresholds={"youden": float("inf") if seed else float("-inf")})
+    summary = Summary(next(view for view in filled.views() if len(view.models) == 6), {})
+    names = [model.key.variant for model in summary.view.models]
+    assert [(names[one.model], one.verdict) for one in summary.uniform] == [
+        ("off", "normal"),
+        ("on", "abnormal"),
+        ("torn", "split"),
+    ]
+    found = {one.name: [(summary.view.images[place].id, model) for place, model in one.shown] for one in summary.lists}
+    assert found == {"missed": [("a6", None)], "alarms": [("n0", None)], "single": [("a5", names.index("kd"))]}
+
+
+def test_with_one_model_that_tells_images_apart_none_is_alone_and_with_none_there_is_no_list(store: Store) -> None:
+    store.add("kd-0", "kd", (0.9, 0.1, 0.2, 0.3, 0.8, 0.7, 0.0))
+    store.add("off-0", "off", (0.0,) * 7, dataset="phantom")
+    store.add("off-1", "off", (0.0,) * 7, dataset="mias")
+    (one,), (other,) = store.views(), store.views("mias")
+    assert [found.name for found in hard(one, "youden")] == ["missed", "alarms"]
+    assert hard(other, "youden") == []
 
 
 def test_seed_flips_and_agreement(view: View) -> None:

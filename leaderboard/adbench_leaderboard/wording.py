@@ -49,8 +49,8 @@ NAMES: Final[Mapping[str, str]] = {
 
 
 def rate(value: float | None) -> str:
-    """A rate or an area, three decimals."""
-    return NOTHING if value is None else f"{value:.3f}"
+    """A rate, an area or a kappa, three decimals; one that rounds to nothing has no sign."""
+    return NOTHING if value is None else f"{value:z.3f}"
 
 
 def count(value: float | None) -> str:

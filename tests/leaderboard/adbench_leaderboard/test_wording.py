@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from adbench_leaderboard.wording import duration, facts, number
+from adbench_leaderboard.wording import duration, facts, number, rate
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,10 @@ def test_durations(seconds: float, words: str) -> None:
 )
 def test_numbers(value: float | None, words: str) -> None:
     assert number(value) == words
+
+
+def test_a_rate_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [rate(value) for value in (-0.0004, -0.0, -0.0006, 0.5, None)] == ["0.000", "0.000", "-0.001", "0.500", "\N{EN DASH}"]
 
 
 def test_nested_facts_have_dotted_names() -> None:

@@ -47,7 +47,10 @@ def test_newest_run_represents_its_cell(make_run: MakeRun, render: Render, read:
     index = render()
     assert ["pca", "0.917"] in read(index).tables[0].rows
     runs = next(table for table in read(index.parent / "dataset/phantom.html").tables if table.caption == "Runs on protocol")
-    assert [row[0] for row in runs.rows[2:]] == ["a-new", "z-old superseded"]
+    assert [(row[0], row[-1]) for row in runs.rows[2:]] == [
+        ("split 0, seed 0", "a-new"),
+        ("split 0, seed 0 superseded", "z-old"),
+    ]
     assert "A newer run" in read(index.parent / "run/z-old.html").text
 
 

@@ -132,8 +132,8 @@ def test_runs_that_may_not_meet_stand_apart(make_run: MakeRun, page: Page) -> No
     assert heat.rows[0] == ["Model", "phantom 01234567", "phantom dddddddd"]
     assert [[row[0] for row in table.rows[1:-1]] for table in (digests, heat)] == [["kd"], ["pca"]]
     assert [table.caption for table in other] == ["Unranked runs", "Runs on partial copies"]
-    assert other[0].rows[2][:4] == ["d unranked", "off", "phantom", "off protocol: epochs=2"]
-    assert other[1].rows[2][:4] == ["e unranked", "part", "phantom", "partial copy of the dataset: 3 missing"]
+    assert other[0].rows[2][:4] == ["split 0, seed 0 unranked", "off", "phantom", "off protocol: epochs=2"]
+    assert other[1].rows[2][:4] == ["split 0, seed 0 unranked", "part", "phantom", "partial copy of the dataset: 3 missing"]
 
 
 def test_one_class_only_has_no_figures_and_says_why(make_run: MakeRun, page: Page) -> None:

@@ -40,8 +40,9 @@ def files(db: duckdb.DuckDBPyConnection | None, version: str, choices: Choices) 
     for name in STATIC:
         yield File(name, (resources(__package__) / name).read_bytes())
     site = Site(db, queries.runs(db) if db else [], version, choices)
-    if site.runs:
-        yield File("static/vega.js", charts.vega())
-    templates = Templates.of(site)
-    for page in PAGES:
-        yield from page.files(site, templates)
+    with charts.Drawings(len(site.runs)) as drawings:
+        templates = Templates.of(site, drawings)
+        for page in PAGES:
+            yield from page.files(site, templates)
+        if site.runs:
+            yield File("static/vega.js", drawings.vega())

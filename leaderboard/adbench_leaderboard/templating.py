@@ -21,10 +21,12 @@ class Templates:
     """The templates of one site."""
 
     environment: Environment
+    drawings: charts.Drawings
 
     @classmethod
-    def of(cls, site: Site) -> Templates:
-        """Templates that know a site's runs."""
+    def of(cls, site: Site, drawings: charts.Drawings | None = None) -> Templates:
+        """Templates that know a site's runs; figures are drawn in this process unless something else draws them."""
+        drawings = drawings or charts.Drawings(0)
         environment = Environment(
             loader=PackageLoader("adbench_leaderboard"),
             autoescape=True,
@@ -45,6 +47,7 @@ class Templates:
             TRIVIAL=TRIVIAL,
             ENDS=wording.ENDS,
             chart=charts,
+            draw=drawings.svg,
             dataset_key=dataset_key,
             dataset_page=names.dataset_page,
             dataset_sheet=names.dataset_sheet,
@@ -57,7 +60,7 @@ class Templates:
             run_page=names.run_page,
             web_address=names.web_address,
         )
-        return cls(environment)
+        return cls(environment, drawings)
 
     def page(self, template: str, path: str, **values: Any) -> File:
         """A page at a place of the site."""

@@ -1,6 +1,7 @@
 """Charts: figures made of Vega-Lite at build time, and the sparklines of run pages."""
 
 from .bundle import NOTICE, vega
+from .drawing import Drawings
 from .figure import CellValue, Figure, data, data_path, specification
 from .render import svg
 from .spark import HEIGHT, MARGIN, WIDTH, polyline, share
@@ -11,6 +12,7 @@ __all__ = [
     "NOTICE",
     "WIDTH",
     "CellValue",
+    "Drawings",
     "Figure",
     "data",
     "data_path",

@@ -67,18 +67,29 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
     if site.db is None:
         return
     known = _Known(site.db)
+    before: tuple[str, list[Part]] | None = None
     for name in site.datasets:
-        yield from _page(site, templates, known, name)
+        parts = _parts(site, known, name)
+        templates.drawings.begin(figure for part in parts for figure in part.drawn.every)
+        # Written a dataset late, so that its figures are drawn while the next one's are made.
+        if before:
+            yield from _page(site, templates, known, *before)
+        before = name, parts
+    if before:
+        yield from _page(site, templates, known, *before)
 
 
-def _page(site: Site, templates: Templates, known: _Known, name: str) -> Iterator[File]:
-    runs = [run for run in site.runs if run.dataset == name]
-    states = sorted({dataset_key(run) for run in runs})
-    parts = [
+def _parts(site: Site, known: _Known, name: str) -> list[Part]:
+    return [
         Part(board, state, figures(known.db, board, state, site.oracles), soundness.without_leaks(board, state, known.leaks))
         for board in site.boards
         for state in board.on(name)
     ]
+
+
+def _page(site: Site, templates: Templates, known: _Known, name: str, parts: Sequence[Part]) -> Iterator[File]:
+    runs = [run for run in site.runs if run.dataset == name]
+    states = sorted({dataset_key(run) for run in runs})
     path = names.dataset_page(name)
     yield templates.page(
         "dataset.html",

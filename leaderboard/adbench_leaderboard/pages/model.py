@@ -98,9 +98,12 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
         return
     found = overviews(site)
     most = min(FIGURES, max(1, ALL_FIGURES // max(1, len(site.model_pages))))
+    own = {model: [run for run in site.runs if model_key(run) == model] for model in site.model_pages}
+    curves = {model: _figures(site.db, runs, most) for model, runs in own.items()}
+    templates.drawings.begin(figure for figures, _ in curves.values() for figure in figures)
     for model, path in site.model_pages.items():
-        runs = [run for run in site.runs if model_key(run) == model]
-        figures, others = _figures(site.db, runs, most)
+        runs = own[model]
+        figures, others = curves[model]
         yield templates.page(
             "model.html",
             path,

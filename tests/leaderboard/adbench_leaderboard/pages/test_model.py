@@ -12,7 +12,7 @@ from adbench_harness.home import Results
 from adbench_harness.result import CurvePoint
 from adbench_harness.store.database import reading
 from adbench_harness.store.ingest import ingest
-from adbench_leaderboard import charts, queries
+from adbench_leaderboard import queries
 from adbench_leaderboard.pages import model
 from adbench_leaderboard.site import Site
 from adbench_leaderboard.templating import Templates
@@ -29,7 +29,7 @@ def page_of(results: Results, read: Callable[[Path], Any], tmp_path: Path, monke
 
     def make(path: str = "model/pca.html", drawn: bool = False) -> tuple[Any, str, dict[str, bytes]]:
         if not drawn:
-            monkeypatch.setattr(charts, "svg", lambda figure: f"drawn: {figure.id}")
+            monkeypatch.setattr("adbench_leaderboard.charts.drawing.svg", lambda figure: f"drawn: {figure.id}")
         ingest(results)
         with reading(results.database) as db:
             site = Site(db, queries.runs(db), "1")

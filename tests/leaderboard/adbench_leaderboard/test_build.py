@@ -112,6 +112,17 @@ def test_unchanged_files_are_not_written_again(store: Results, tmp_path: Path) -
     assert {path: path.stat().st_ino for path in index.parent.rglob("*.html")} == before
 
 
+def test_another_run_touches_no_page_that_says_nothing_of_it(make_run: MakeRun, render: Render) -> None:
+    make_run("a")
+    site = render().parent
+    before = {path: path.stat().st_ino for path in site.rglob("*.html")}
+    make_run("b", model="kd", dataset="mias", created="2026-02-03T04:05:06Z")
+    render()
+    same = {path.relative_to(site).as_posix() for path, number in before.items() if path.stat().st_ino == number}
+    assert {"run/a.html", "dataset/phantom.html", "reproduction.html"} <= same
+    assert "index.html" not in same
+
+
 def test_stale_pages_go_and_foreign_files_stay(store: Results, tmp_path: Path) -> None:
     site = tmp_path / "site"
     build(store.database, site)

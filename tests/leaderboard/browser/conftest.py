@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image
+from pydantic import JsonValue
 
 from adbench_harness.api import Subset
 from adbench_harness.home import Home, Results
@@ -157,7 +158,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     engine, reason = engine_files()
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # one for all processes of this session
+        root = root.parent  # one for all processes that test
     with FileLock(root / "browser.lock"):
         folder = root / "browser" / "site"
         if not folder.exists():
@@ -291,17 +292,7 @@ def write(
         variant=model,
         command=f"adbench run --model '{model}' --dataset {dataset} --split {split} --seed {seed}",
         created=f"2026-01-0{1 + seed}T03:04:05Z",
-        protocol={
-            "name": "study",
-            "version": 1,
-            "title": "A study of <em>everything</em>",
-            "fit": {"image_size": 128},
-            "evaluation": {"thresholds": ["normal-q95", "best-f1", "youden"]},
-            "split_rule": "by hash",
-            "fit_digest": fit_digest,
-            "evaluation_digest": "e" * 16,
-            "overrides": overrides or {},
-        },
+        protocol=protocol(fit_digest, overrides or {}),
         dataset={
             "title": f"The {dataset} images",
             "modality": MODALITIES[dataset],
@@ -339,6 +330,21 @@ def write(
     curves = [CurvePoint("fit", epoch, "loss", 2.0 / (1 + epoch)) for epoch in range(12)]
     found = scores(model, dataset, split, seed)
     write_run(results.runs, manifest, found, curves, weights=None, examples=examples(found) if dataset == "mias" else None)
+
+
+def protocol(fit_digest: str, overrides: dict[str, str]) -> dict[str, JsonValue]:
+    """The rules of a run."""
+    return {
+        "name": "study",
+        "version": 1,
+        "title": "A study of <em>everything</em>",
+        "fit": {"image_size": 128},
+        "evaluation": {"thresholds": ["normal-q95", "best-f1", "youden"]},
+        "split_rule": "by hash",
+        "fit_digest": fit_digest,
+        "evaluation_digest": "e" * 16,
+        "overrides": {**overrides},
+    }
 
 
 def scores(model: str, dataset: str, split: int, seed: int) -> Scores:

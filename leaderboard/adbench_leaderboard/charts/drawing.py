@@ -34,8 +34,13 @@ class Drawings:
 
     def begin(self, figures: Iterable[Figure]) -> None:
         """Draw figures beside what comes next."""
-        if self._beside:
-            self._begun.update({id(figure): (figure, self._beside.submit(svg, figure)) for figure in figures})
+        if self._beside is None:
+            return
+        try:
+            for figure in figures:
+                self._begun[id(figure)] = (figure, self._beside.submit(svg, figure))
+        except BrokenExecutor:
+            self._beside = None
 
     def svg(self, figure: Figure) -> Markup:
         """A figure as ``render.svg`` draws it."""

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from concurrent.futures import BrokenExecutor, Future
+from dataclasses import replace
+from multiprocessing import active_children
 
 import pytest
 from markupsafe import Markup
 
-from adbench_leaderboard.charts import Drawings, Figure, svg
+from adbench_leaderboard.charts import Drawings, Figure, svg, vega
 from adbench_leaderboard.charts.drawing import MANY
 
 SPEC = {"data": {"values": [{"x": 1}]}, "mark": "point", "encoding": {"x": {"field": "x", "type": "quantitative"}}}
@@ -28,9 +29,15 @@ def test_what_was_not_begun_is_drawn_here() -> None:
         assert drawings.svg(FIGURE) == svg(FIGURE)
 
 
-def test_a_process_that_is_killed_leaves_its_figures_to_this_one() -> None:
-    drawings = Drawings(0)
-    lost: Future[Markup] = Future()
-    lost.set_exception(BrokenExecutor())
-    drawings._begun[id(FIGURE)] = (FIGURE, lost)
-    assert drawings.svg(FIGURE) == svg(FIGURE)
+def test_a_process_that_is_killed_leaves_its_figures_to_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with Drawings(MANY) as drawings:
+        drawings.begin([FIGURE])
+        for process in active_children():
+            process.kill()
+            process.join()
+        assert drawings.svg(FIGURE) == svg(FIGURE)
+        other = replace(FIGURE, id="two")
+        drawings.begin([other])
+        assert drawings.svg(other) == svg(other)
+        assert drawings.vega() == vega()

@@ -307,19 +307,7 @@ def write(
             "tasks": {"bleed": ["bleed"], "tumour": ["tumour"]},
             "partial": partial,
         },
-        model={
-            "title": 'A model with <b onclick="alert(1)">markup</b> & more',
-            "family": FAMILIES[model],
-            "description": "Learns <b>nothing</b>.",
-            "paper": "Nobody: Nothing. 2026.",
-            "url": "https://example.org/paper",
-            "training_phase": "It looks at images.",
-            "testing_phase": "It looks at one more.",
-            "score": "What it feels, <i>in words</i>.",
-            "options": {"width": {"meaning": "How wide <s>it</s> is", "default": 32}},
-            "parameters": 12345,
-            "given": {},
-        },
+        model=model_card(model),
         plugins={"model": {"name": model, "distribution": "adbench-harness", "version": "0.1.0", "revision": "1"}},
         compute={"device": "cpu", "device_name": "x86_64", "threads": 2},
         environment={"adbench": "0.1.0"},
@@ -330,6 +318,23 @@ def write(
     curves = [CurvePoint("fit", epoch, "loss", 2.0 / (1 + epoch)) for epoch in range(12)]
     found = scores(model, dataset, split, seed)
     write_run(results.runs, manifest, found, curves, weights=None, examples=examples(found) if dataset == "mias" else None)
+
+
+def model_card(model: str) -> dict[str, JsonValue]:
+    """What a run says of its model."""
+    return {
+        "title": 'A model with <b onclick="alert(1)">markup</b> & more',
+        "family": FAMILIES[model],
+        "description": "Learns <b>nothing</b>.",
+        "paper": "Nobody: Nothing. 2026.",
+        "url": "https://example.org/paper",
+        "training_phase": "It looks at images.",
+        "testing_phase": "It looks at one more.",
+        "score": "What it feels, <i>in words</i>.",
+        "options": {"width": {"meaning": "How wide <s>it</s> is", "default": 32}},
+        "parameters": 12345,
+        "given": {},
+    }
 
 
 def protocol(fit_digest: str, overrides: dict[str, str]) -> dict[str, JsonValue]:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from adbench_harness.api import BuildContext, Phase, Step, TrainedDetector
+from adbench_harness.api import BuildContext, FitRules, Phase, Step, TrainedDetector
+from adbench_harness.checkpoint import CheckpointFile
+from adbench_harness.device import describe
+from adbench_harness.training import Training
 
 MakeContext = Callable[..., BuildContext]
 
@@ -65,3 +69,34 @@ def make_step() -> Callable[..., Step]:
         return Step(images, torch.arange(len(images)), index, 0, torch.Generator().manual_seed(seed))
 
     return make
+
+
+@pytest.fixture
+def discs() -> Callable[..., Tensor]:
+    """Smooth gray discs on black, RGB; with ``squares`` a white square on every second one."""
+
+    def make(count: int, squares: bool = False, size: int = 32) -> Tensor:
+        draw = torch.Generator().manual_seed(count)
+        places = torch.rand(2, count, 1, 1, generator=draw) * 0.2 - 0.1
+        radii = torch.rand(count, 1, 1, generator=draw) * 0.2 + 0.5
+        along = torch.linspace(-1, 1, size)
+        pixels = 0.4 * torch.sigmoid(20 * (radii - torch.hypot(along[:, None] - places[0], along - places[1])))
+        if squares:
+            pixels[1::2, size // 3 : size // 2, size // 3 : size // 2] = 1.0
+        return pixels[:, None].repeat(1, 3, 1, 1)
+
+    return make
+
+
+@pytest.fixture
+def train_on(tmp_path: Path) -> Callable[..., Training]:
+    """Train a detector in the harness's loop, on images and for a length given as fields of the protocol."""
+
+    def train(detector: TrainedDetector, images: Tensor, **rules: Any) -> Training:
+        cpu = torch.device("cpu")
+        file = CheckpointFile(tmp_path / "checkpoint.pt", describe(cpu, "float32"))
+        made = Training(FixedImages(images), FitRules(**{"batch_size": 8, **rules}), 1, cpu, file)
+        made.run(detector)
+        return made
+
+    return train

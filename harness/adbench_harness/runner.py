@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,19 +14,10 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from . import examples, seeding
-from .api import (
-    AdbenchError,
-    BuildContext,
-    FittedDetector,
-    InterruptedRunError,
-    Json,
-    Options,
-    PluginError,
-    Sample,
-    Subset,
-    TrainedDetector,
-)
+from . import examples
+from .api import AdbenchError, InterruptedRunError, Sample, Subset
+from .building import build_detector
+from .cards import dataset_card, model_card, protocol_card
 from .checkpoint import CheckpointFile
 from .data.images import DeviceImages
 from .data.prepare import Prepared, prepare
@@ -41,8 +31,6 @@ from .result import Examples, Learnt, Scores, find_run, read_manifest, set_aside
 from .retention import KeepWeights, remove, superseded_weights
 from .scoring import score_images
 from .training import Listener, Moment, Stop, Training
-
-Detector = TrainedDetector | FittedDetector
 
 
 @dataclass(frozen=True)
@@ -122,7 +110,7 @@ class Work:
         self.checkpoint = CheckpointFile(self.conditions.results.checkpoint(self.plan.run_id), self.compute)
         if self.conditions.fresh:
             self.checkpoint.remove()
-        self.detector = _build(self.plan, self.device, self.dtype)
+        self.detector = build_detector(self.plan.model, self.plan.options, rules, request.seed, self.device)
 
     def prepare(self) -> None:
         """Decode and resize every image of the split, or find them prepared."""
@@ -195,16 +183,21 @@ class Work:
 
     def manifest(self) -> Manifest:
         """Everything about the run, once it is made."""
-        plan = self.plan
+        plan, detector = self.plan, self.detector
         return Manifest(
             run_id=plan.run_id,
             cell=plan.cell,
             variant=plan.variant,
             command=plan.request.command,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            protocol=_protocol_card(plan),
+            protocol=protocol_card(plan),
             dataset=dataset_card(plan),
-            model=_model_card(plan, self.detector),
+            model=model_card(
+                plan.model.spec,
+                detector.parameters(),
+                detector.provenance(),
+                detector.transductive.reason if detector.transductive is not None else None,
+            ),
             plugins={kind: plugin.model_dump(mode="json") for kind, plugin in plan.plugins.items()},
             compute={**self.compute.model_dump(mode="json"), "peak_memory_bytes": peak_memory(self.device)},
             environment=environment(),
@@ -250,26 +243,6 @@ class _Progress:
             raise InterruptedRunError(f"stopped during {self.stage}; the same command does it again")
 
 
-def _build(plan: Plan, device: torch.device, dtype: torch.dtype) -> Detector:
-    rules, seed = plan.protocol.fit, plan.request.seed
-    with seeding.isolated(device):
-        seeding.seed_global(seed, "build")
-        context = BuildContext(
-            device=device,
-            dtype=dtype,
-            channels=3 if rules.colour == "rgb" else 1,
-            image_size=rules.image_size,
-            generator=seeding.generator(torch.device("cpu"), seed, "initialisation"),
-        )
-        with blamed("model", plan.model.source.qualified, "while it was built"):
-            detector = plan.model.spec.build(plan.options, context)
-    if not isinstance(detector, TrainedDetector | FittedDetector):
-        raise PluginError(
-            f"model {plan.model.spec.name} builds a {type(detector).__name__}, not a TrainedDetector or FittedDetector"
-        )
-    return detector
-
-
 @contextmanager
 def claimed(run_id: str, results: Results) -> Iterator[None]:
     """Nobody else makes this run meanwhile: two would write one checkpoint."""
@@ -299,71 +272,3 @@ def scores_of(held_out: Sequence[Sample], test: Sequence[Sample], values: NDArra
         score=values,
         attributes=[sample.attributes for sample in samples],
     )
-
-
-def _protocol_card(plan: Plan) -> dict[str, Json]:
-    protocol = plan.protocol
-    return {
-        "name": protocol.spec.name,
-        "version": protocol.spec.version,
-        "title": protocol.spec.title,
-        "fit": protocol.fit.model_dump(mode="json"),
-        "evaluation": protocol.evaluation.model_dump(mode="json"),
-        "split_rule": protocol.spec.split_rule,
-        "fit_digest": protocol.fit_digest,
-        "evaluation_digest": protocol.evaluation_digest,
-        "overrides": dict(plan.off_protocol),
-    }
-
-
-def dataset_card(plan: Plan) -> dict[str, Json]:
-    """What a manifest says of a dataset."""
-    spec = plan.dataset.spec
-    counts = Counter(
-        f"{plan.subsets[s.id]}_{'abnormal' if s.label else 'normal'}" for s in plan.samples("train", "held_out", "test")
-    )
-    return {
-        "title": spec.title,
-        "modality": spec.modality,
-        "organ": spec.organ,
-        "description": spec.description,
-        "citation": spec.citation,
-        "licence": spec.licence,
-        "source": spec.source,
-        "url": spec.url,
-        "group_rule": spec.group_rule,
-        "independent_source": spec.independent_source or spec.name,
-        "fingerprint": plan.listing.fingerprint,
-        "edition": plan.listing.standing.edition,
-        "partial": plan.listing.standing.partial,
-        "subtypes": {**plan.listing.counts()},
-        "counts": {**counts},
-        "tasks": {task: list(subtypes) for task, subtypes in spec.tasks.items()},
-    }
-
-
-def _model_card(plan: Plan, detector: Detector) -> dict[str, Json]:
-    spec = plan.model.spec
-    return {
-        "title": spec.title,
-        "family": spec.family,
-        "description": spec.description,
-        "paper": spec.paper,
-        "url": spec.url,
-        "training_phase": spec.training_phase,
-        "testing_phase": spec.testing_phase,
-        "score": spec.score,
-        "options": _option_card(spec.options),
-        "parameters": detector.parameters(),
-        "given": detector.provenance(),
-        "transductive": detector.transductive.reason if detector.transductive is not None else None,
-    }
-
-
-def _option_card(options: type[Options]) -> dict[str, Json]:
-    """What each option means, and its default if it has one."""
-    defaults = options.model_construct().model_dump(mode="json", warnings=False)
-    return {
-        name: {"meaning": field.description or "", **({"default": defaults[name]} if name in defaults else {})}
-        for name, field in options.model_fields.items()
-    }

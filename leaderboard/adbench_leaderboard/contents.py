@@ -18,6 +18,7 @@ STATIC: Final = (
     "static/site.js",
     "static/atlas.css",
     "static/atlas.js",
+    "static/atlas-desk.js",
     "static/chart.css",
     "static/chart.js",
     "static/checklist.css",
@@ -30,6 +31,7 @@ STATIC: Final = (
     "static/parts.css",
     "static/run.css",
     "static/run.js",
+    "static/soundness.css",
 )
 PAGES: Final = (index, dataset, model, run, reproduction, checklist, explore, shards, downloads)
 """What makes the files of a site: each takes the site and its templates."""

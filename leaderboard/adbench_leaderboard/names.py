@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from markupsafe import Markup
+
 from .queries import Run
 from .tables import ModelKey, ProtocolKey, by_name, model_key
 
@@ -16,6 +18,8 @@ PLAIN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 DEVICE: Final = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
 """Names that Windows keeps for itself."""
 DIGEST: Final = re.compile(r"[0-9a-f]{16}")
+BREAK: Final = re.compile(r"(?<=[/\\_=@])(?=[^/\\_=@])")
+"""Where a long name may be broken; browsers break behind hyphens by themselves."""
 WRITTEN: Final = "\n\t\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Control characters that ordinary text needs."""
 
@@ -78,6 +82,11 @@ def printable(text: str) -> str:
     if text.isprintable():  # most are, and a site prints millions
         return text
     return "".join(f"\\u{ord(character):04x}" if _controls(character) else character for character in text)
+
+
+def breakable(text: str) -> Markup:
+    """The text as markup that may go on in the next line behind each of / \\ _ = @, as long names of files and models need it."""
+    return Markup("<wbr>").join(BREAK.split(printable(text)))
 
 
 def _controls(character: str) -> bool:

@@ -18,6 +18,7 @@ from adbench_harness.reproduction import PROTOCOL, Series, series_of, stored_run
 
 from . import names
 from .atlas.collected import Atlas, collect
+from .images.pictures import Source, sources
 from .queries import Run
 from .tables import Board, ModelKey, ProtocolKey, boards, model_key, newest
 from .views.standing import Standing, standing
@@ -28,13 +29,15 @@ class Choices:
     """What a publisher decides, and where what that needs lies."""
 
     with_images: frozenset[str] = frozenset()
-    """Datasets whose test images may be shown; only their licences can allow that."""
+    """Datasets whose images may be shown; only their licences can allow that."""
     runs: Path | None = None
     """The folder of run folders, which keep pictures of a few test images."""
     home: Home | None = None
     """Where the datasets' files lie."""
     engine: Sequence[File] = ()
     """The database engine that lets readers ask with SQL; empty if the site goes without."""
+    audits: Path | None = None
+    """The folder of audits, which say which images are duplicates of which."""
 
 
 DEFAULTS: Final = Choices()
@@ -75,9 +78,14 @@ class Site:
         """What is known image by image, by dataset; of those that have a comparison."""
         if self.db is None:
             return {}
-        homes = {name: self.choices.home if name in self.choices.with_images else None for name in self.datasets}
-        found = {name: collect(self.db, self.boards, name, home) for name, home in homes.items()}
+        found = {name: collect(self.db, self.boards, name, self.sources.get(name)) for name in self.datasets}
         return {name: atlas for name, atlas in found.items() if atlas.summaries}
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """The files of those datasets whose images may be shown and are here."""
+        home = self.choices.home
+        return sources(self.choices.with_images & set(self.datasets), home) if home is not None else {}
 
     @cached_property
     def reproduction(self) -> list[Series]:

@@ -38,7 +38,7 @@ class Templates:
         )
         filters = (wording.rate, wording.count, wording.number, wording.duration, wording.moment, wording.plural, wording.plain)
         environment.filters.update(
-            {function.__name__: function for function in (*filters, wording.facts, wording.lettering, charts.share)}
+            {function.__name__: function for function in (*filters, wording.facts, wording.lettering, charts.share, names.breakable)}
         )
         environment.globals.update(
             site=site,

@@ -37,7 +37,7 @@ def leaderboard() -> None:
     "with_images",
     multiple=True,
     metavar="NAME",
-    help="Show test images of this dataset, which its licence must allow you to publish; once for each dataset, or: all.",
+    help="Show images of this dataset, which its licence must allow you to publish; once for each dataset, or: all.",
 )
 @click.option(
     "--sql/--no-sql",
@@ -165,7 +165,7 @@ def build_site(results: Results, out: Path, with_images: Sequence[str] = (), hom
 
     take_in(must_exist(results))
     home = home or Home.at(None)
-    granted = permission(results.database, with_images, results.runs, home)
+    granted = permission(results, with_images, home)
     for notice in granted.notices:
         click.echo(f"adbench: {notice}", err=True)
     return render(results.database, out, replace(granted.choices, engine=_engine(home) if sql else ()))

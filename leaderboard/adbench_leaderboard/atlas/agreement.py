@@ -6,6 +6,7 @@ Agreement is then that of one seed of each model, drawn at random; with a seed e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,11 +40,6 @@ class Pairwise:
     half: NDArray[np.float64]
     """Half the width of the 95 % interval; NaN where there is none."""
 
-    def of(self, one: int, other: int) -> Estimate | None:
-        """The kappa of two models; None if it is not defined."""
-        first, second = sorted((one, other))
-        return _estimate(float(self.value[first, second]), float(self.half[first, second]))
-
     @property
     def low(self) -> NDArray[np.float64]:
         """Lower ends of the intervals."""
@@ -69,17 +65,54 @@ def cohen(calls: Calls, groups: Groups | None) -> Pairwise:
     value, half = np.full((models, models), np.nan), np.full((models, models), np.nan)
     if not images:
         return Pairwise(value, half)
-    rate, varies, units = calls.mean(1), np.ptp(calls, 1) > 0, _Units.of(groups, images)
+    varies, units = np.ptp(calls, 1) > 0, _Units.of(groups, images)
     for one in np.flatnonzero(varies).tolist():
         others = np.flatnonzero(varies[one + 1 :]) + one + 1
-        if not len(others):
-            continue
-        mine, theirs, p, q = calls[one], calls[others], rate[one], rate[others][:, None]
-        same = mine * theirs + (1 - mine) * (1 - theirs)
-        chance = p * q + (1 - p) * (1 - q)
-        drift = (mine - p) * (2 * q - 1) + (theirs - q) * (2 * p - 1)
-        value[one, others], half[one, others] = _kappa(same, chance, drift, units)
+        if len(others):
+            value[one, others], half[one, others] = _kappa(*_parts(calls[one], calls[others]), units)
     return Pairwise(value, half)
+
+
+def cohen_of(calls: Calls, groups: Groups | None, pairs: Sequence[tuple[int, int]]) -> list[Estimate | None]:
+    """Cohen's kappa of some pairs alone, as ``cohen`` has it; None where it is not defined."""
+    images = calls.shape[1]
+    varies, units = np.ptp(calls, 1) > 0 if images else np.zeros(len(calls), dtype=np.bool_), _Units.of(groups, images)
+    found: list[Estimate | None] = []
+    for one, other in pairs:
+        if varies[one] and varies[other]:
+            value, half = _kappa(*_parts(calls[one], calls[[other]]), units)
+            found.append(_estimate(float(value[0]), float(half[0])))
+        else:
+            found.append(None)
+    return found
+
+
+def cohen_values(calls: Calls) -> NDArray[np.float64]:
+    """Cohen's kappa of each pair, (M, M), the upper triangle, without intervals, which are most of the work; NaN where it is not defined."""
+    models, images = calls.shape
+    if not images:
+        return np.full((models, models), np.nan)
+    rate, varies = calls.mean(1), np.ptp(calls, 1) > 0
+    agreed = (calls @ calls.T + (1 - calls) @ (1 - calls).T) / images
+    chance = np.outer(rate, rate) + np.outer(1 - rate, 1 - rate)
+    defined = np.outer(varies, varies)
+    value: NDArray[np.float64] = np.where(defined, (agreed - chance) / np.where(defined, 1 - chance, 1.0), np.nan)
+    return value
+
+
+def _parts(
+    mine: NDArray[np.float64], theirs: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """How far each image is called the same, (K, N), what chance gives, (K, 1), and what each image adds to that, (K, N).
+
+    Args:
+        mine: (N,) calls of one model.
+        theirs: (K, N) calls of others.
+    """
+    p, q = mine.mean(), theirs.mean(1, keepdims=True)
+    same = mine * theirs + (1 - mine) * (1 - theirs)
+    drift = (mine - p) * (2 * q - 1) + (theirs - q) * (2 * p - 1)
+    return same, p * q + (1 - p) * (1 - q), drift
 
 
 def fleiss(calls: Calls, groups: Groups | None) -> Estimate | None:

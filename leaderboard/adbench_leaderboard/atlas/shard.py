@@ -17,14 +17,17 @@ from .. import wording
 from ..names import printable
 from ..queries import Run
 from .agreement import Estimate
-from .summary import POPULATIONS, Summary
+from .summary import POPULATIONS, Ruled, Summary
 
 ABOUT = (
     "Each image's place among the test images of each run. ranks: one row a run, in the order of models and their seeds; twice the "
-    "mid-rank of the image's score, so that (rank - 1) / (2 * images) is the share of images with a lower score, ties half. cuts: of "
-    "each rule, one a run, how many images lie at or below its threshold; an image is called abnormal where rank > 2 * cut. "
-    "uniform: models, by number, that the lists do not go by, since at the rule that is named they call all images the same. agreement: "
-    "Cohen's kappa of each model with those behind it, by population, at the rule that is named; flips: one a model, with its interval."
+    "mid-rank of the image's score, so that (rank - 1) / (2 * images) is the share of images with a lower score, ties half. rules: "
+    "the first is the one that the page goes by before a reader chooses another. Of each, cuts: one a run, how many images lie at or "
+    "below its threshold; an image is called abnormal where rank > 2 * cut. lists: images by number, the hardest first, and where one "
+    "model alone is right, that model. uniform: models, by number, that the lists do not go by, since at this rule they call all images "
+    "the same. pairs: two models and Cohen's kappa of each population; of many pairs those that agree least and most. together: Fleiss' "
+    "kappa of all models. flips: one a model. Each is a figure and the ends of its 95 % interval, which are missing where there is none. "
+    "cohen: kappa of each model with those behind it at the first rule, all pairs."
 )
 DIGITS: Final = 4
 """Decimals of figures of agreement."""
@@ -50,20 +53,32 @@ def shard(summary: Summary, model_page: Callable[[Run], str], run_page: Callable
             }
             for model in view.models
         ],
-        "rules": [
-            {"name": rule, "title": wording.rule_title(rule), "oracle": rule in oracles, "cuts": cuts.tolist()}
-            for rule, cuts in view.cuts.items()
-        ],
-        "rule": summary.rule,
+        "rules": [_rule(ruled, ruled.rule in oracles) for ruled in summary.ruled],
+        "populations": POPULATIONS,
+        "counts": [summary.counts[name] for name in POPULATIONS],
+        "grouped": view.groups is not None,
         "images": _images(summary),
         "ranks": view.half_ranks.tolist(),
-        "lists": {found.name: {"images": found.places, "models": found.models} for found in summary.lists},
-        "uniform": {one.model: one.verdict for one in summary.uniform},
-        "agreement": _agreement(summary),
+        "cohen": _all_pairs(summary.ruled[0]) if summary.ruled else None,
     }
     text = json.dumps(_printable(content), sort_keys=True, separators=(",", ":"))
     # Only inside text can there be such a character, and there this spells it.
     return f'adbenchAtlas("{view.code}",{text.replace("<", chr(92) + "u003c")});\n'.encode("ascii")
+
+
+def _rule(ruled: Ruled, oracle: bool) -> dict[str, Any]:
+    return {
+        "name": ruled.rule,
+        "title": wording.rule_title(ruled.rule),
+        "oracle": oracle,
+        "cuts": ruled.view.cuts[ruled.rule].tolist(),
+        "lists": {found.name: {"images": found.places, "models": found.models} for found in ruled.lists},
+        "uniform": [[one.model, one.verdict] for one in ruled.uniform],
+        "pairs": [[pair.one, pair.other, list(map(_rounded, pair.kappas))] for pair in ruled.pairs],
+        "pair_count": ruled.pair_count,
+        "together": None if ruled.together is None else list(map(_rounded, ruled.together)),
+        "flips": list(map(_rounded, ruled.flips)),
+    }
 
 
 def _images(summary: Summary) -> dict[str, Any]:
@@ -93,14 +108,11 @@ def _numbered(values: Iterable[FactT]) -> tuple[list[FactT], list[int]]:
     return list(numbers), places
 
 
-def _agreement(summary: Summary) -> dict[str, Any]:
+def _all_pairs(ruled: Ruled) -> dict[str, Any]:
     return {
-        "populations": POPULATIONS,
-        "cohen": [_triangle(found.value) for found in summary.kappas],
-        "cohen_low": [_triangle(found.low) for found in summary.kappas],
-        "cohen_high": [_triangle(found.high) for found in summary.kappas],
-        "fleiss": None if summary.together is None else list(map(_rounded, summary.together)),
-        "flips": list(map(_rounded, summary.flips)),
+        "value": [_triangle(found.value) for found in ruled.kappas],
+        "low": [_triangle(found.low) for found in ruled.kappas],
+        "high": [_triangle(found.high) for found in ruled.kappas],
     }
 
 

@@ -11,7 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from .agreement import Estimate, Pairwise, cohen, fleiss, flips
+from adbench_harness.metrics.groups import Groups
+
+from .agreement import Calls, Estimate, Pairwise, cohen, cohen_of, cohen_values, fleiss, flips
 from .hard import Hard, Uniform, hard, uniform
 from .view import Image, View
 
@@ -47,27 +49,80 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Ruled:
+    """What is said of a view at one rule."""
+
+    view: View
+    rule: str
+
+    @cached_property
+    def lists(self) -> Sequence[Hard]:
+        """The images that say most."""
+        return hard(self.view, self.rule)
+
+    @cached_property
+    def uniform(self) -> Sequence[Uniform]:
+        """Models that the lists don't go by, as they call all test images the same."""
+        return uniform(self.view, self.rule)
+
+    @cached_property
+    def kappas(self) -> Sequence[Pairwise]:
+        """Cohen's kappa of all pairs, for each population; empty without a second model."""
+        if len(self.view.models) < 2:
+            return ()
+        return [cohen(calls, groups) for calls, groups in self._calls]
+
+    @property
+    def pair_count(self) -> int:
+        """How many pairs of models there are."""
+        return comb(len(self.view.models), 2)
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Pairs that stand in the page, in the order of models: all if they are few, else those that agree least and most."""
+        found = list(combinations(range(len(self.view.models)), 2))
+        if len(found) > SHOWN_PAIRS:
+            # Rounded, since sums of the same numbers differ in their last digits between machines.
+            value = np.round(cohen_values(self._calls[0][0]), 9)
+            ranked = sorted((pair for pair in found if not np.isnan(value[pair])), key=lambda pair: (value[pair], pair))
+            found = ranked[: SHOWN_PAIRS // 2] + ranked[SHOWN_PAIRS // 2 :][-SHOWN_PAIRS // 2 :]
+        kappas = [cohen_of(calls, groups, found) for calls, groups in self._calls]
+        return [Pair(one, other, list(of)) for (one, other), of in zip(found, zip(*kappas, strict=True), strict=True)]
+
+    @cached_property
+    def together(self) -> list[Estimate | None] | None:
+        """Fleiss' kappa over all models of each population; None for fewer than three models."""
+        return [fleiss(calls, groups) for calls, groups in self._calls] if len(self.view.models) > 2 else None
+
+    @cached_property
+    def flips(self) -> list[Estimate | None]:
+        """How often seeds of a model differ, a figure a model; None for a single seed."""
+        verdicts = self.view.verdicts(self.rule)
+        return [flips(verdicts[model.rows], self.view.groups) for model in self.view.models]
+
+    @cached_property
+    def _calls(self) -> list[tuple[Calls, Groups | None]]:
+        """Calls and groups of the images of each population."""
+        labels, calls, groups = self.view.labels, self.view.calls(self.rule), self.view.groups
+        chosen = (np.arange(len(labels)), np.flatnonzero(labels == 1), np.flatnonzero(labels == 0))
+        return [(calls[:, one], groups[one] if groups is not None else None) for one in chosen]
+
+
+@dataclass(frozen=True)
 class Summary:
-    """A view at the rule that its lists go by."""
+    """A view at each of its rules."""
 
     view: View
     pictures: Mapping[str, str]
     """Where pictures lie in the site, by image id; empty where none may be shown."""
 
     @cached_property
-    def rule(self) -> str | None:
-        """The rule; None if the runs share none, and then there are places but no verdicts."""
-        return self.view.rule
+    def ruled(self) -> Sequence[Ruled]:
+        """By rule; the first is what the page shows before a reader chooses another.
 
-    @cached_property
-    def lists(self) -> Sequence[Hard]:
-        """The images that say most."""
-        return hard(self.view, self.rule) if self.rule is not None else ()
-
-    @cached_property
-    def uniform(self) -> Sequence[Uniform]:
-        """Models that the lists don't go by, as they call all test images the same."""
-        return uniform(self.view, self.rule) if self.rule is not None else ()
+        Empty if the runs share no rule, and then there are places but no verdicts.
+        """
+        return [Ruled(self.view, rule) for rule in self.view.rules]
 
     @property
     def wide(self) -> bool:
@@ -93,47 +148,3 @@ class Summary:
         """Images of each population."""
         abnormal = int(self.view.labels.sum())
         return dict(zip(POPULATIONS, (len(self.view.images), abnormal, len(self.view.images) - abnormal), strict=True))
-
-    @cached_property
-    def kappas(self) -> Sequence[Pairwise]:
-        """Cohen's kappa of all pairs, for each population; empty without a rule or a second model."""
-        if self.rule is None or len(self.view.models) < 2:
-            return ()
-        calls, groups = self.view.calls(self.rule), self.view.groups
-        return [cohen(calls[:, chosen], groups[chosen] if groups is not None else None) for chosen in self._populations]
-
-    @property
-    def pair_count(self) -> int:
-        """How many pairs of models there are."""
-        return comb(len(self.view.models), 2) if self.kappas else 0
-
-    @cached_property
-    def pairs(self) -> list[Pair]:
-        """Pairs that stand in the page, in the order of models: all if they are few, else those that agree least and most."""
-        found = list(combinations(range(len(self.view.models)), 2)) if self.kappas else []
-        if len(found) > SHOWN_PAIRS:
-            value = self.kappas[0].value
-            ranked = sorted((pair for pair in found if not np.isnan(value[pair])), key=lambda pair: (value[pair], pair))
-            found = ranked[: SHOWN_PAIRS // 2] + ranked[SHOWN_PAIRS // 2 :][-SHOWN_PAIRS // 2 :]
-        return [Pair(*pair, [kappa.of(*pair) for kappa in self.kappas]) for pair in found]
-
-    @cached_property
-    def together(self) -> list[Estimate | None] | None:
-        """Fleiss' kappa over all models of each population; None for fewer than three models."""
-        if self.rule is None or len(self.view.models) < 3:
-            return None
-        calls, groups = self.view.calls(self.rule), self.view.groups
-        return [fleiss(calls[:, chosen], groups[chosen] if groups is not None else None) for chosen in self._populations]
-
-    @cached_property
-    def flips(self) -> list[Estimate | None]:
-        """How often seeds of a model differ, a figure a model; None for a single seed."""
-        if self.rule is None:
-            return [None] * len(self.view.models)
-        verdicts = self.view.verdicts(self.rule)
-        return [flips(verdicts[model.rows], self.view.groups) for model in self.view.models]
-
-    @property
-    def _populations(self) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
-        labels = self.view.labels
-        return [np.arange(len(labels)), np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)]

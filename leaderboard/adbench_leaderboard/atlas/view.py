@@ -20,7 +20,7 @@ from ..tables import Board, DatasetKey, ModelKey
 from .agreement import Calls
 
 PREFERRED: Final = (HONEST, "youden")
-"""Whose verdicts the lists go by: the first that all runs have. Behind them come the protocol's others."""
+"""The order of rules; behind them come the protocol's others."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ class View:
         return hardness
 
     @property
-    def rule(self) -> str | None:
-        """The rule that the lists go by; None if there is none that all runs have."""
-        return next((rule for rule in (*PREFERRED, *self.cuts) if rule in self.cuts), None)
+    def rules(self) -> list[str]:
+        """The rules that all runs have, first the one that readers are shown unless they choose another."""
+        return [*(rule for rule in PREFERRED if rule in self.cuts), *(rule for rule in self.cuts if rule not in PREFERRED)]
 
     def verdicts(self, rule: str) -> NDArray[np.bool_]:
         """(R, N): whether each run calls each image abnormal."""

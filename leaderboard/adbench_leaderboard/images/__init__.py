@@ -1,1 +1,1 @@
-"""Pictures of test images, where the publisher lets them onto the site."""
+"""Pictures of a dataset's images, where the publisher lets them onto the site."""

@@ -1,13 +1,15 @@
-"""Thumbnails of test images, made from the dataset's files as a run prepares them."""
+"""Thumbnails of images, made from the dataset's files as a run prepares them."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from adbench_harness.api import AdbenchError
 from adbench_harness.home import Home
 
 from ..names import slug
@@ -65,6 +67,15 @@ class Source:
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "JPEG", quality=QUALITY)
         return stream.getvalue()
+
+
+def sources(datasets: Iterable[str], home: Home) -> Mapping[str, Source]:
+    """The files of those of the datasets whose files can be had; the publisher is told of the others when images are asked for."""
+    found: dict[str, Source] = {}
+    for name in sorted(datasets):
+        with suppress(AdbenchError):
+            found[name] = Source.of(name, home)
+    return found
 
 
 def picture_path(dataset: str, fingerprint: str, image: str) -> str:

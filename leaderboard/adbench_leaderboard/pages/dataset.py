@@ -12,6 +12,7 @@ from adbench_harness.published import published
 from .. import charts, names
 from ..charts.of_dataset import Drawn, figures
 from ..charts.shown import shown
+from ..images.evidence import evidence
 from ..site import File, Site
 from ..tables import Board, Cell, DatasetKey, ModelKey, dataset_key, newest
 from ..templating import Templates
@@ -91,6 +92,10 @@ def _page(site: Site, templates: Templates, known: _Known, name: str, parts: Seq
     runs = [run for run in site.runs if run.dataset == name]
     states = sorted({dataset_key(run) for run in runs})
     path = names.dataset_page(name)
+    audits = {state: known.audits[state] for state in states if state in known.audits}
+    exhibits = {
+        state: evidence(known.db, site.choices.audits, state, found, site.sources.get(name)) for state, found in audits.items()
+    }
     yield templates.page(
         "dataset.html",
         path,
@@ -102,7 +107,8 @@ def _page(site: Site, templates: Templates, known: _Known, name: str, parts: Seq
         runs=runs,
         unranked=site.unranked(runs),
         partial=site.partial(runs),
-        audits={state: known.audits[state] for state in states if state in known.audits},
+        audits=audits,
+        evidence={state: shown for state, (shown, _) in exhibits.items()},
         power=_power(known, name, parts),
         assumptions=soundness.assumptions,
         study=_beside(site, name),
@@ -111,6 +117,8 @@ def _page(site: Site, templates: Templates, known: _Known, name: str, parts: Seq
         meanings=meanings,
         atlas=site.atlases.get(name),
     )
+    for _, pictures in exhibits.values():
+        yield from pictures
     drawn = [figure for part in parts for figure in part.drawn.every]
     if drawn:
         yield charts.data(path, drawn)

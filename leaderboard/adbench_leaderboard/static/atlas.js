@@ -1,58 +1,30 @@
-// One image in all models: loads a test set's data when it is asked for. What the data says is text, never markup.
+// The atlas: a test set's data, loaded when it is asked for, and its lists at the rule that a reader chooses.
+// What the data says is text, never markup.
 "use strict";
 (() => {
   const desk = document.getElementById("atlas-desk");
   if (!desk) return;
-  const { view: viewField, list: listField, words: wordsField } = desk.querySelector("form").elements;
-  const tell = desk.querySelector(".tell");
-  const say = desk.querySelector(".say");
-  const found = desk.querySelector(".found");
-  const sheet = desk.querySelector(".sheet");
-  const MOST = 200;
-  const LISTS = {
-    all: "All images",
-    missed: "Missed by every model",
-    alarms: "False alarms of every model",
-    single: "Right by one model only",
-  };
+  const root = desk.dataset.root;
+  const sources = new Map([...desk.querySelectorAll("[data-source]")].map((one) => [one.value, one.dataset.source]));
+  const SHOWN = 24; // images of a list, as in the page
+  const WIDE = 5; // up to so many models have a column each
 
   // Data of test sets
 
   const taken = new Map();
   const loading = new Map();
-  window.adbenchAtlas = (code, shard) => taken.set(code, shard);
 
   const load = (code) => {
     if (!loading.has(code)) {
-      const option = [...viewField.options].find((one) => one.value === code);
       loading.set(code, new Promise((resolve, reject) => {
         const script = document.createElement("script");
-        script.src = option.dataset.source;
+        script.src = sources.get(code);
         script.addEventListener("load", () => resolve(taken.get(code)));
-        script.addEventListener("error", () => { loading.delete(code); reject(new Error(`${option.dataset.source} did not load`)); });
+        script.addEventListener("error", () => { loading.delete(code); reject(new Error(`${sources.get(code)} did not load`)); });
         document.head.append(script);
       }));
     }
     return loading.get(code);
-  };
-
-  const members = (shard, list) => list === "all" ? shard.images.ids.map((_, place) => place) : shard.lists[list]?.images ?? [];
-
-  // Addresses
-
-  const address = (image, code, list) => {
-    const parts = new URLSearchParams({ image, view: code });
-    if (list !== "all") parts.set("list", list);
-    return `#${parts.toString().replaceAll("+", "%20")}`;
-  };
-
-  const asked = () => {
-    const parts = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
-    if (!parts.has("image")) return null;
-    const code = parts.get("view");
-    const known = [...viewField.options].some((one) => one.value === code);
-    const list = parts.get("list");
-    return { image: parts.get("image"), code: known ? code : viewField.options[0].value, list: list in LISTS ? list : "all" };
   };
 
   // Elements
@@ -66,225 +38,207 @@
     return element;
   };
 
-  const draw = (tag, attributes) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    return element;
-  };
+  // A long name may go on in the next line behind these characters.
+  const broken = (name) => name.split(/(?<=[/\\_=@])(?=[^/\\_=@])/).flatMap((part, place) => place ? [make("wbr"), part] : [part]);
 
-  const rate = (value) => value.toFixed(3);
+  const rate = (value) => value.toFixed(3).replace(/^-(?=0\.000$)/, "").replace("-", "\u2212");
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-
-  // What the data says of an image
-
-  const ruleName = (rule) => `${rule.title}${rule.oracle ? " (oracle)" : ""}`;
-
-  // The rule that the lists go by comes first.
-  const rulesOf = (shard) => [...shard.rules].sort((one, other) => (other.name === shard.rule) - (one.name === shard.rule));
+  const scroll = (label, table) => make("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, table);
+  const oracle = (rule) => rule.oracle ? [" ", make("span", { class: "tag oracle", text: "oracle" })] : [];
+  const head = (name, given = {}) => make("th", { scope: "col", ...given }, ...broken(name));
+  const table = (given, caption, heads, rows) => make("table", given, make("caption", {}, make("span", { class: "line", text: caption })),
+    make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
 
   const runsOf = (shard) => {
     let first = 0;
     return shard.models.map((model) => model.seeds.map(() => first++));
   };
 
-  const verdict = (shard, rule, runs, place) => {
-    const raised = runs.filter((run) => shard.ranks[run][place] > 2 * rule.cuts[run]).length;
-    const abnormal = shard.images.labels[place] === 1;
-    if (2 * raised === runs.length) return { right: null, word: "split evenly", share: `${raised} of ${runs.length} seeds` };
-    const called = 2 * raised > runs.length;
-    const word = abnormal ? (called ? "caught" : "missed") : (called ? "false alarm" : "cleared");
-    const many = called ? raised : runs.length - raised;
-    return { right: called === abnormal, word, share: runs.length > 1 ? `${many} of ${runs.length} seeds` : "" };
+  // An image's place in each model: the share of images with a lower score, mean over seeds.
+  const percentiles = (shard, place) =>
+    runsOf(shard).map((runs) => mean(runs.map((run) => (shard.ranks[run][place] - 1) / (2 * shard.images.ids.length))));
+
+  // Addresses of images
+
+  const address = (image, code, list, rule) => {
+    const parts = new URLSearchParams({ image, view: code });
+    if (list !== "all") parts.set("list", list);
+    if (rule) parts.set("rule", rule);
+    return `#${parts.toString().replaceAll("+", "%20")}`;
   };
 
-  const strip = (places, cut) => {
-    const svg = draw("svg", { class: "strip", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" });
-    svg.append(draw("rect", { class: "track", y: 2, width: 100, height: 6 }));
-    svg.append(draw("rect", { class: "fill", y: 2, width: (100 * mean(places)).toFixed(2), height: 6 }));
-    const line = (kind, at, from, to) => {
-      const x = (100 * at).toFixed(2);
-      svg.append(draw("line", { class: kind, x1: x, x2: x, y1: from, y2: to }));
+  const linkNames = (part, rule) => {
+    for (const name of part.querySelectorAll("[data-image]")) {
+      const { view, list } = name.closest("table").dataset;
+      const link = make("a", { href: address(name.dataset.image, view, list, rule) }, ...name.childNodes);
+      name.replaceChildren(link);
+    }
+  };
+
+  // The lists at another rule than the one that the page was made with, as its template has them
+
+  const ABOUT = {
+    missed: ["Abnormal images that every model misses", "Missed by every model", 1],
+    alarms: ["Normal images on which every model raises a false alarm", "False alarms of every model", 2],
+    single: ["Images that only one model gets right", "Right by one model", 0],
+  };
+  const ALIKE = {
+    normal: "calls every test image normal",
+    abnormal: "calls every test image abnormal",
+    split: "its seeds are split evenly on every test image",
+  };
+
+  const alike = (shard, rule) => {
+    const lists = Object.keys(rule.lists).length;
+    const note = make("p", { class: "notice", text: lists
+      ? "The lists do not go by "
+      : "There are no lists, for at this threshold no model tells one image from another: " });
+    rule.uniform.forEach(([model, verdict], place) =>
+      note.append(place ? ", " : "", make("b", { text: shard.models[model].name }), ` (${ALIKE[verdict]})`));
+    note.append(lists
+      ? ". At this threshold such a model says the same of all images, as where the threshold of most of its seeds lies beyond all scores, and so nothing of any one."
+      : ".", " What its scores are worth without a threshold, its ROC AUC says.");
+    return note;
+  };
+
+  const bar = (share) => {
+    const draw = (tag, attributes) => {
+      const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+      return element;
     };
-    for (const at of places) line("seed", at, 1, 9);
-    if (cut !== null) line("cut", cut, 0, 10);
+    const svg = draw("svg", { class: "bar place", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" });
+    svg.append(draw("rect", { class: "track", width: 100, height: 6 }), draw("rect", { class: "fill", width: (100 * share).toFixed(1), height: 6 }));
     return svg;
   };
 
-  const row = (shard, model, runs, place) => {
-    const count = shard.images.ids.length;
-    const places = runs.map((run) => (shard.ranks[run][place] - 1) / (2 * count));
-    const chosen = shard.rules.find((rule) => rule.name === shard.rule);
-    const cut = chosen ? mean(runs.map((run) => chosen.cuts[run] / count)) : null;
-    const figure = make("span", { class: "line1" }, make("span", { text: rate(mean(places)) }));
-    if (Math.max(...places) > Math.min(...places)) {
-      figure.append(make("span", { class: "span", text: `seeds ${rate(Math.min(...places))}–${rate(Math.max(...places))}` }));
+  const row = (shard, place, single, right, wide) => {
+    const { ids, labels, kinds, kind, groups, group, facts, fact, pictures } = shard.images;
+    const image = ids[place];
+    const values = percentiles(shard, place);
+    const cells = [];
+    if (Object.keys(pictures).length) {
+      const cell = make("td");
+      if (pictures[place]) cell.append(make("img", { src: root + pictures[place], width: 64, height: 64, alt: `Test image ${image}`, loading: "lazy" }));
+      cells.push(cell);
     }
-    const cells = rulesOf(shard).map((rule) => {
-      const { right, word, share } = verdict(shard, rule, runs, place);
-      const mark = right === null ? "–" : right ? "✓" : "✗";
-      const cell = make("td", { class: right === false ? "rule wrong" : "rule", text: `${mark} ${word}` });
-      if (share) cell.append(" ", make("span", { class: "span", text: share }));
-      return cell;
-    });
-    return make("tr", {},
-      make("th", { scope: "row" }, make("a", { href: desk.dataset.root + model.page, text: model.name })),
-      make("td", { class: "place" }, figure, strip(places, cut)),
-      ...cells);
+    cells.push(make("th", { scope: "row", "data-image": image }, ...broken(image)));
+    const what = make("td", { text: kinds[kind[place]] });
+    const more = facts[fact[place]];
+    if (more.length) what.append(" ", make("span", { class: "more", text: more.map((pair) => pair.join(" ")).join(", ") }));
+    cells.push(what);
+    if (shard.grouped) cells.push(make("td", { class: "unit" }, ...broken(groups[group[place]] ?? "\u2013")));
+    if (single) cells.push(make("td", { class: "right" }, ...broken(shard.models[right].name)));
+    if (wide) values.forEach((value, model) => cells.push(make("td", { class: model === right ? "num one" : "num", text: rate(value) })));
+    cells.push(make("td", { class: "num mean", text: rate(mean(values)) }, bar(mean(values))));
+    return make("tr", {}, ...cells);
   };
 
-  const table = (shard, place) => {
-    const head = make("tr", {}, make("th", { scope: "col", text: "Model" }), make("th", { scope: "col", text: "Score percentile" }),
-      ...rulesOf(shard).map((rule) => {
-        const cell = make("th", { scope: "col", text: rule.title });
-        if (rule.oracle) cell.append(" ", make("span", { class: "tag oracle", text: "oracle" }));
-        return cell;
-      }));
-    const runs = runsOf(shard);
-    const body = make("tbody", {}, ...shard.models.map((model, number) => row(shard, model, runs[number], place)));
-    return make("div", { class: "scroll", role: "region", "aria-label": "This image in all models", tabindex: "0" },
-      make("table", {}, make("thead", {}, head), body));
+  const list = (shard, code, rule, name) => {
+    const { images, models } = rule.lists[name];
+    const [title, label, population] = ABOUT[name];
+    const single = name === "single";
+    const wide = shard.models.length > 1 && shard.models.length <= WIDE;
+    const by = rule.uniform.length ? `, by ${shard.models.length - rule.uniform.length} of ${shard.models.length} models` : "";
+    const heading = make("h3", { text: `${title}\n` }, make("span", { class: "tally", text: `${images.length} of ${shard.counts[population]}${by}` }));
+    if (!images.length) return [heading];
+    const shown = images.slice(0, SHOWN);
+    const some = shown.length < images.length ? `The ${shown.length} hardest` : shown.length > 1 ? `All ${shown.length}` : "One image";
+    const caption = `${some}${shown.length > 1 ? ", hardest first" : ""}; the figures are score percentiles`;
+    const heads = [];
+    if (Object.keys(shard.images.pictures).length) heads.push(head("Picture"));
+    heads.push(head("Image"), head("Kind"));
+    if (shard.grouped) heads.push(head("Group"));
+    if (single) heads.push(head("Right"));
+    if (wide) heads.push(...shard.models.map((model) => head(model.name, { class: "num model" })));
+    heads.push(head(shard.models.length > 1 ? "Mean" : "Percentile", { class: "num" }));
+    const rows = shown.map((place, at) => row(shard, place, single, models[at], wide));
+    return [heading, scroll(`${label}, split ${shard.split}`, table({ class: "hard", "data-view": code, "data-list": name }, caption, heads, rows))];
   };
 
-  const sum = (shard, place) => {
-    const rule = shard.rules.find((one) => one.name === shard.rule);
-    if (!rule) return "";
-    const verdicts = runsOf(shard).map((runs) => verdict(shard, rule, runs, place));
-    const right = verdicts.filter((one) => one.right).length;
-    const abnormal = shard.images.labels[place] === 1;
-    return `${abnormal ? "Caught" : "Cleared"} by ${right || "none"} of ${plural(verdicts.length, "model")} at ${ruleName(rule)}.`;
+  const estimate = (found, nothing) => {
+    if (!found) return make("td", { class: "num" }, make("span", { class: "none", text: nothing }));
+    const [value, low, high] = found;
+    const cell = make("td", { class: "num" }, make("span", { class: "value", text: rate(value) }));
+    if (low !== undefined) cell.append(" ", make("span", { class: "span", text: `[${rate(low)}, ${rate(high)}]` }));
+    return cell;
   };
 
-  const facts = (shard, place) => {
-    const { labels, kinds, kind, groups, group, facts: all, fact } = shard.images;
-    const pairs = [["Label", labels[place] === 1 ? "abnormal" : "normal"]];
-    if (labels[place] === 1) pairs.push(["Kind", kinds[kind[place]]]);
-    const name = groups[group[place]];
-    if (name !== null) pairs.push(["Group", name]);
-    pairs.push(...all[fact[place]]);
-    return make("dl", { class: "who" }, ...pairs.map(([term, text]) => make("div", {}, make("dt", { text: term }), make("dd", { text }))));
-  };
-
-  const turn = (shard, place, code, list) => {
-    const places = members(shard, list);
-    const at = places.indexOf(place);
-    const link = (word, to) => to === undefined
-      ? make("a", { role: "link", "aria-disabled": "true", text: word })
-      : make("a", { href: address(shard.images.ids[to], code, list), text: word });
-    const back = link("← previous", places[at - 1]);
-    const on = link("next →", places[at + 1]);
-    back.dataset.step = "back";
-    on.dataset.step = "on";
-    const where = make("span", { class: "at", text: `${at + 1} of ${places.length}: ${LISTS[list].toLowerCase()}` });
-    return make("nav", { class: "turn", "aria-label": "Images of this list" }, back, on, where, make("a", { class: "away", href: "#atlas", text: "close" }));
-  };
-
-  const legend = (shard) => {
-    const rule = shard.rules.find((one) => one.name === shard.rule);
-    const many = shard.models.some((model) => model.seeds.length > 1);
-    const words = ["The bar runs from the image that looks most normal to the model, 0, to the one that looks most abnormal, 1."];
-    if (many) words.push("It ends at the mean over seeds; each stroke is a seed.");
-    if (rule) words.push(`Right of the dashed line, images are called abnormal at ${ruleName(rule)}${many ? ", mean over seeds" : ""}.`);
-    return make("p", { class: "legend", text: words.join(" ") });
-  };
-
-  // The two parts of the desk
-
-  let wanted = 0;
-  let opener;
-
-  const showImage = async (moveFocus) => {
-    const turnNumber = ++wanted;
-    const target = asked();
-    if (!target) {
-      // Going to an address inside the page takes the focus from the link that led there.
-      const lost = !sheet.hidden && (document.activeElement === document.body || sheet.contains(document.activeElement));
-      sheet.hidden = true;
-      if (lost) (opener?.isConnected ? opener : wordsField).focus();
-      return;
+  const agreement = (shard, rule) => {
+    const name = (model) => broken(shard.models[model].name);
+    const kappas = (found) => found.map((one) => estimate(one, "not defined"));
+    const rows = rule.pairs.map(([one, other, found]) =>
+      make("tr", {}, make("th", { scope: "row" }, ...name(one), " and ", ...name(other)), ...kappas(found)));
+    if (rule.together) {
+      rows.unshift(make("tr", { class: "together" }, make("th", { scope: "row", text: `all ${shard.models.length} together` }), ...kappas(rule.together)));
     }
-    const step = sheet.contains(document.activeElement) ? document.activeElement.dataset.step : undefined;
-    try {
-      const shard = await load(target.code);
-      if (turnNumber !== wanted) return;
-      const place = shard.images.ids.indexOf(target.image);
-      if (place < 0) {
-        sheet.hidden = true;
-        tell.textContent = `This test set has no image called ${target.image}.`;
-        return;
-      }
-      const list = members(shard, target.list).includes(place) ? target.list : "all";
-      viewField.value = target.code;
-      fillLists(shard, list);
-      const picture = shard.images.pictures[place];
-      sheet.replaceChildren(
-        make("h4", { id: "sheet-title", text: target.image }),
-        turn(shard, place, target.code, list),
-        ...(picture ? [make("img", { src: desk.dataset.root + picture, width: 128, height: 128, alt: `Test image ${target.image}` })] : []),
-        facts(shard, place), make("p", { class: "sum", text: sum(shard, place) }), table(shard, place), legend(shard));
-      sheet.hidden = false;
-      tell.textContent = "";
-      say.textContent = `${target.image}: ${sum(shard, place)}`;
-      const again = step && sheet.querySelector(`[data-step="${step}"][href]`);
-      if (again) again.focus({ preventScroll: true });
-      else if (moveFocus) {
-        sheet.focus({ preventScroll: true });
-        sheet.scrollIntoView({ block: "nearest" });
-      }
-    } catch (error) {
-      tell.textContent = `The data can’t be read: ${error.message}`;
+    const some = rule.pairs.length < rule.pair_count ? `; of ${rule.pair_count} pairs the ${rule.pairs.length} that agree least and most` : "";
+    const caption = `Cohen’s kappa of pairs${rule.together ? ", Fleiss’ kappa of all" : ""}, with 95 % intervals${some}`;
+    const heads = [head("Models"), ...["All images", "Abnormal", "Normal"].map((one) => head(one, { class: "num" }))];
+    return [make("h3", { text: "Are models wrong about the same images?" }),
+      scroll(`Agreement of models, split ${shard.split}`, table({ class: "kappa" }, caption, heads, rows))];
+  };
+
+  const flips = (shard, rule) => {
+    const rows = shard.models.map((model, place) => make("tr", {},
+      make("th", { scope: "row" }, make("a", { href: root + model.page }, ...broken(model.name))),
+      make("td", { class: "num", text: model.seeds.length }), estimate(rule.flips[place], "\u2013")));
+    const heads = [head("Model"), head("Seeds", { class: "num" }), head("Flips", { class: "num" })];
+    return [make("h3", { text: "How often do seeds of a model disagree?" }),
+      scroll(`Seed flips, split ${shard.split}`,
+        table({ class: "flips" }, "Share of test images whose verdict differs between two seeds, with 95 % intervals", heads, rows))];
+  };
+
+  const verdicts = (shard, code, rule) => [
+    ...(rule.uniform.length ? [alike(shard, rule)] : []),
+    ...Object.keys(ABOUT).filter((name) => name in rule.lists).flatMap((name) => list(shard, code, rule, name)),
+    ...(rule.pairs.length ? agreement(shard, rule) : []),
+    ...flips(shard, rule),
+  ];
+
+  // The switch
+
+  const made = new Map(); // by test set, what the page was made with
+  const chosen = new Map(); // by test set, the rule if it is another one
+  const listeners = [];
+  const asked = new Map(); // by test set, how often: the last one counts
+
+  const choose = async (code, name) => {
+    const turn = (asked.get(code) ?? 0) + 1;
+    asked.set(code, turn);
+    const part = document.querySelector(`.verdicts[data-view="${CSS.escape(code)}"]`);
+    const shard = await load(code);
+    const rule = shard.rules.find((one) => one.name === name) ?? shard.rules[0];
+    if (turn !== asked.get(code) || !part || !rule || rule.name === (chosen.get(code) ?? shard.rules[0].name)) return;
+    const first = rule === shard.rules[0];
+    if (first) chosen.delete(code); else chosen.set(code, rule.name);
+    if (first) part.replaceChildren(...made.get(code));
+    else {
+      part.replaceChildren(...verdicts(shard, code, rule));
+      linkNames(part, rule.name);
     }
+    part.parentElement.querySelector(".at").replaceChildren("Verdicts at the threshold ", make("strong", { text: rule.title }), ...oracle(rule), ".");
+    for (const input of document.getElementsByName(`by-${code}`)) input.checked = input.value === rule.name;
+    for (const listen of listeners) listen(code, rule);
   };
 
-  const fillLists = (shard, chosen) => {
-    const kept = chosen ?? listField.value;
-    const options = Object.entries(LISTS).filter(([name]) => name === "all" || name in shard.lists);
-    listField.replaceChildren(...options.map(([name, title]) => make("option", { value: name, text: `${title} (${members(shard, name).length})` })));
-    listField.value = options.some(([name]) => name === kept) ? kept : "all";
-  };
-
-  const search = async () => {
-    const code = viewField.value;
-    try {
-      const shard = await load(code);
-      if (viewField.value !== code) return;
-      fillLists(shard);
-      const words = wordsField.value.trim().toLowerCase();
-      const places = members(shard, listField.value).filter((place) => shard.images.ids[place].toLowerCase().includes(words));
-      found.replaceChildren(...places.slice(0, MOST).map((place) => make("li", {},
-        make("a", { href: address(shard.images.ids[place], code, listField.value), text: shard.images.ids[place] }))));
-      tell.textContent = places.length > MOST
-        ? `${plural(places.length, "image")}; the first ${MOST} are listed, more of the name narrows it down.`
-        : `${plural(places.length, "image")}.`;
-    } catch (error) {
-      tell.textContent = `The data can’t be read: ${error.message}`;
-    }
-  };
-
-  sheet.setAttribute("aria-labelledby", "sheet-title");
-  listField.append(make("option", { value: "all", text: LISTS.all }));
-  for (const name of document.querySelectorAll("[data-image]")) {
-    const { view, list } = name.closest("table").dataset;
-    name.replaceChildren(make("a", { href: address(name.dataset.image, view, list), text: name.textContent }));
+  linkNames(document.getElementById("atlas"));
+  for (const part of document.querySelectorAll(".verdicts")) made.set(part.dataset.view, [...part.childNodes]);
+  for (const by of document.querySelectorAll(".by")) {
+    by.hidden = false;
+    for (const input of by.querySelectorAll("input")) input.checked = input.defaultChecked; // a browser may remember another
+    by.addEventListener("change", (event) => choose(by.dataset.view, event.target.value).catch(() => {
+      // The data did not load, and the lists are what they were.
+      const kept = chosen.get(by.dataset.view);
+      for (const input of by.querySelectorAll("input")) input.checked = kept ? input.value === kept : input.defaultChecked;
+      desk.querySelector(".tell").textContent = "The data of the other rules can’t be read.";
+    }));
   }
-  document.getElementById("atlas").addEventListener("click", (event) => {
-    const link = event.target.closest("a");
-    if (link && !sheet.contains(link)) opener = link;
+
+  window.adbenchAtlas = Object.assign((code, shard) => taken.set(code, shard), {
+    address, broken, choose, load, make, mean, oracle, plural, rate, runsOf,
+    rule: (shard, code) => shard.rules.find((rule) => rule.name === chosen.get(code)) ?? shard.rules[0],
+    onRule: (listen) => listeners.push(listen),
   });
-  desk.hidden = false;
-  desk.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); search(); });
-  viewField.addEventListener("change", search);
-  listField.addEventListener("change", search);
-  wordsField.addEventListener("input", search);
-  for (const field of [listField, wordsField]) {
-    field.addEventListener("focus", () => load(viewField.value).then((shard) => fillLists(shard)).catch(() => {}), { once: true });
-  }
-  sheet.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: "back", ArrowRight: "on" }[event.key];
-    // A table that is wider than its window scrolls by these keys.
-    if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest(".scroll")) return;
-    sheet.querySelector(`[data-step="${step}"][href]`)?.click();
-  });
-  addEventListener("hashchange", () => showImage(true));
-  showImage(true);
 })();

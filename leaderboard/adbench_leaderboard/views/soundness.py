@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,8 +33,10 @@ class Finding:
     severity: str
     title: str
     detail: str
-    images: int
-    """How many it concerns."""
+    named: Sequence[str]
+    """Ids of all images that it concerns, of training too."""
+    numbers: Mapping[str, object]
+    """What was counted."""
 
 
 Audits = Mapping[DatasetKey, Sequence[Finding]]
@@ -59,10 +62,10 @@ class LeakFree:
 def audits(db: duckdb.DuckDBPyConnection) -> Audits:
     """Everything that audits found, the most serious first."""
     found: dict[DatasetKey, list[Finding]] = {}
-    for dataset, fingerprint, kind, *rest in db.execute(_sql("findings")).fetchall():
+    for dataset, fingerprint, kind, severity, title, detail, images, numbers in db.execute(_sql("findings")).fetchall():
         own = found.setdefault(DatasetKey(dataset, fingerprint), [])
         if kind is not None:
-            own.append(Finding(kind, *rest))
+            own.append(Finding(kind, severity, title, detail, json.loads(images), json.loads(numbers)))
     return found
 
 

@@ -39,11 +39,11 @@ def test_verdicts_are_those_of_the_threshold_itself(store: Store, threshold: flo
 def test_the_honest_rule_goes_first_where_all_runs_have_it(store: Store) -> None:
     scores = (0.9, 0.1, 0.2, 0.3, 0.8, 0.7, 0.0)
     store.add("kd-0", "kd", scores, thresholds={"youden": 0.5, "normal-q95": 0.6})
-    assert [view.rule for view in store.views()] == ["normal-q95"]
+    assert [view.rules for view in store.views()] == [["normal-q95", "youden"]]
     store.add("kd-1", "kd", scores, seed=1)
-    assert [(view.rule, list(view.cuts)) for view in store.views()] == [("youden", ["youden"])]
+    assert [(view.rules, list(view.cuts)) for view in store.views()] == [(["youden"], ["youden"])]
     store.add("kd-2", "kd", scores, seed=2, thresholds={})
-    assert [view.rule for view in store.views()] == [None]
+    assert [view.rules for view in store.views()] == [[]]
 
 
 def test_a_run_with_other_test_images_is_left_out(store: Store) -> None:

@@ -43,9 +43,12 @@ def test_a_shard_holds_all_images_models_and_lists(filled: Store) -> None:
     assert [(model["name"], model["seeds"]) for model in data["models"]] == [("gan", [0, 1]), ("kd", [0, 1]), ("pca", [0, 1])]
     assert data["ranks"] == view.half_ranks.tolist()
     assert [(rule["name"], rule["oracle"], len(rule["cuts"])) for rule in data["rules"]] == [("youden", True, 6)]
-    lists = {name: [data["images"]["ids"][place] for place in found["images"]] for name, found in data["lists"].items()}
+    (rule,) = data["rules"]
+    lists = {name: [data["images"]["ids"][place] for place in found["images"]] for name, found in rule["lists"].items()}
     assert lists == {"missed": ["a6"], "alarms": ["n0"], "single": ["a5"]}
-    assert [len(row) for row in data["agreement"]["cohen"][0]] == [2, 1, 0]
+    assert [pair[:2] for pair in rule["pairs"]] == [[0, 1], [0, 2], [1, 2]]
+    assert [len(row) for row in data["cohen"]["value"][0]] == [2, 1, 0]
+    assert [pair[2][0][0] for pair in rule["pairs"]] == [*data["cohen"]["value"][0][0], *data["cohen"]["value"][0][1]]
     assert [path for path in made if "/mias/" in path]
     assert len(made) == 5
 

@@ -46,14 +46,14 @@ def test_lists_do_not_go_by_models_that_call_all_images_the_same(filled: Store) 
         filled.add(f"on-{seed}", "on", scores, seed=seed, thresholds={"youden": float("-inf")})
     for seed in (0, 1):
         filled.add(f"torn-{seed}", "torn", scores, seed=seed, thresholds={"youden": float("inf") if seed else float("-inf")})
-    summary = Summary(next(view for view in filled.views() if len(view.models) == 6), {})
-    names = [model.key.variant for model in summary.view.models]
-    assert [(names[one.model], one.verdict) for one in summary.uniform] == [
+    (ruled,) = Summary(next(view for view in filled.views() if len(view.models) == 6), {}).ruled
+    names = [model.key.variant for model in ruled.view.models]
+    assert [(names[one.model], one.verdict) for one in ruled.uniform] == [
         ("off", "normal"),
         ("on", "abnormal"),
         ("torn", "split"),
     ]
-    found = {one.name: [(summary.view.images[place].id, model) for place, model in one.shown] for one in summary.lists}
+    found = {one.name: [(ruled.view.images[place].id, model) for place, model in one.shown] for one in ruled.lists}
     assert found == {"missed": [("a6", None)], "alarms": [("n0", None)], "single": [("a5", names.index("kd"))]}
 
 
@@ -67,18 +67,18 @@ def test_with_one_model_that_tells_images_apart_none_is_alone_and_with_none_ther
 
 
 def test_seed_flips_and_agreement(view: View) -> None:
-    summary = Summary(view, {})
-    assert [estimate.value if estimate else None for estimate in summary.flips] == [pytest.approx(1 / 7), 0, 0]
-    assert [(pair.one, pair.other) for pair in summary.pairs] == [(0, 1), (0, 2), (1, 2)]
-    assert [estimate is not None for estimate in summary.pairs[2].kappas] == [True, True, True]
-    assert summary.counts == {"all": 7, "abnormal": 3, "normal": 4}
-    assert summary.together is not None
+    (ruled,) = Summary(view, {}).ruled
+    assert [estimate.value if estimate else None for estimate in ruled.flips] == [pytest.approx(1 / 7), 0, 0]
+    assert [(pair.one, pair.other) for pair in ruled.pairs] == [(0, 1), (0, 2), (1, 2)]
+    assert [estimate is not None for estimate in ruled.pairs[2].kappas] == [True, True, True]
+    assert Summary(view, {}).counts == {"all": 7, "abnormal": 3, "normal": 4}
+    assert ruled.together is not None
 
 
 def test_one_model_has_no_pairs_and_is_never_alone(filled: Store) -> None:
-    summary = Summary(next(view for view in filled.views() if view.split == 1), {})
-    assert [found.name for found in summary.lists] == ["missed", "alarms"]
-    assert (summary.pairs, summary.together, summary.flips) == ([], None, [None])
+    (ruled,) = Summary(next(view for view in filled.views() if view.split == 1), {}).ruled
+    assert [found.name for found in ruled.lists] == ["missed", "alarms"]
+    assert (ruled.pairs, ruled.together, ruled.flips) == ([], None, [None])
 
 
 def test_of_many_pairs_those_that_agree_least_and_most_are_shown(store: Store) -> None:
@@ -86,8 +86,16 @@ def test_of_many_pairs_those_that_agree_least_and_most_are_shown(store: Store) -
     for number in range(9):
         store.add(f"m{number}", f"m{number}", generator.random(40).tolist(), names=[f"i{place:02}" for place in range(40)])
     (view,) = store.views()
-    summary = Summary(view, {})
-    upper = summary.kappas[0].value[np.triu_indices(9, 1)]
-    shown = [pair.kappas[0].value for pair in summary.pairs if pair.kappas[0] is not None]
-    assert summary.pair_count == 36
+    (ruled,) = Summary(view, {}).ruled
+    upper = ruled.kappas[0].value[np.triu_indices(9, 1)]
+    shown = [pair.kappas[0].value for pair in ruled.pairs if pair.kappas[0] is not None]
+    assert ruled.pair_count == 36
     assert shown == sorted(upper)[: SHOWN_PAIRS // 2] + sorted(upper)[-SHOWN_PAIRS // 2 :]
+
+
+def test_each_rule_has_lists_of_its_own(store: Store) -> None:
+    store.add("kd-0", "kd", (0.9, 0.1, 0.2, 0.3, 0.8, 0.7, 0.0), thresholds={"youden": 0.5, "normal-q95": 0.85})
+    (view,) = store.views()
+    missed = {one.rule: [view.images[place].id for place in one.lists[0].places] for one in Summary(view, {}).ruled}
+    assert list(missed) == ["normal-q95", "youden"]
+    assert missed == {"normal-q95": ["a6", "a5", "a4"], "youden": ["a6"]}

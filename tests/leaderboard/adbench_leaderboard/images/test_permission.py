@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from adbench_harness.home import Home, Results
 from adbench_harness.store.ingest import ingest
 from adbench_leaderboard.images import permission as module
 from adbench_leaderboard.images.permission import UNKNOWN, Permission, permission
+from adbench_leaderboard.images.pictures import Source
 from adbench_leaderboard.site import Choices
 
 MakeRun = Callable[..., str]
@@ -28,7 +30,7 @@ def licences(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture
 def ask(tmp_path: Path, licences: dict[str, str]) -> Ask:
-    return lambda *names: permission(tmp_path / "adbench.duckdb", names, tmp_path / "runs", Home(tmp_path / "home"))
+    return lambda *names: permission(Results(tmp_path), names, Home(tmp_path / "home"))
 
 
 def test_nothing_is_shown_unasked(ask: Ask) -> None:
@@ -44,7 +46,7 @@ def test_the_licence_is_said_of_each_dataset(ask: Ask) -> None:
     )
     # The files of mias are not in this home.
     assert [notice.split(";")[0] for notice in granted.notices[:1]] == ["images of mias go onto the site"]
-    assert "has ids in place of pictures" in granted.notices[1]
+    assert "atlas and audit have ids in place of pictures" in granted.notices[1]
 
 
 def test_a_name_without_runs(ask: Ask) -> None:
@@ -94,4 +96,25 @@ def test_the_command_says_what_goes_onto_the_site(
     CliRunner().invoke(cli, command, catch_exceptions=False)
     assert [choices.with_images for choices in given] == [{"phantom"}, frozenset()]
     assert given[0].home == Home(tmp_path)
-    assert given[0].runs == results.runs
+    assert (given[0].runs, given[0].audits) == (results.runs, results.audits)
+    # The run was made up, and on no files that there are.
+    (told,) = [line for line in named.stderr.splitlines() if "not those of" in line]
+    assert "the files of phantom in" in told
+    assert "are not those of 1 run (fingerprint b6b93ffe64683f0d, not dddddddddddddddd; 30 bleed images, not 1;" in told
+    assert "240 normal images, not 12" in told
+    assert "adbench datasets verify phantom" in told
+
+
+def test_files_that_were_scored_or_audited_in_another_state(results: Results, make_run: MakeRun, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    fingerprint = Source.of("phantom", home).listing.fingerprint
+    make_run("here", fingerprint=fingerprint)
+    ingest(results)
+    assert len(permission(results, ["phantom"], home).notices) == 1
+    make_run("off", overrides={"epochs": "2"}, fit_digest="0" * 16)  # compared with nothing, so it has no atlas
+    results.audits.mkdir()
+    audit = {"format": 1, "dataset": "phantom", "fingerprint": "a" * 16, "findings": []}
+    (results.audits / f"phantom-{'a' * 16}.json").write_text(json.dumps(audit), encoding="utf-8")
+    ingest(results)
+    (_, told) = permission(results, ["phantom"], home).notices
+    assert f"are not those of an audit (fingerprint {fingerprint}, not aaaaaaaaaaaaaaaa)" in told

@@ -48,7 +48,7 @@ def test_findings_are_told_the_most_serious_first_and_as_text(
     site = render()
     with reading(results.database) as db:
         (found,) = soundness.audits(db).values()
-    assert [(one.severity, one.images) for one in found] == [("serious", 2), ("note", 2)]
+    assert [(one.severity, one.named) for one in found] == [("serious", ["one", "two"]), ("note", ["one", "two"])]
     page = (site.parent / "dataset" / "phantom.html").read_text(encoding="utf-8")
     assert "pairs &lt;b&gt;across" in page
     assert "2 images concerned" in page

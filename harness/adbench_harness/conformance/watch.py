@@ -11,7 +11,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,9 @@ CHANGING: Final = {
 }
 """Audit events that change files, and which arguments are paths."""
 LOOKING: Final = {"os.listdir": (0,), "os.scandir": (0,), "glob.glob": (0,)}
+REACHING: Final = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname"})
+"""Events that reach for the network, or for another process."""
+STARTING: Final = frozenset({"subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"})
 
 _watches: list[Watch] = []
 _hooked = False
@@ -49,6 +52,10 @@ class Watch:
     printed: str = ""
     children: list[int] = field(default_factory=list)
     """Processes that were started and still run."""
+    started: list[str] = field(default_factory=list)
+    """How processes were started, ended or not."""
+    reached: list[str] = field(default_factory=list)
+    """Addresses on the network that were looked for."""
     changed: list[str] = field(default_factory=list)
     """Global states that are not as they were."""
     seeded: list[str] = field(default_factory=list)
@@ -68,6 +75,10 @@ class Watch:
             self._path(arguments[place], writes=True)
         for place in LOOKING.get(name, ()):
             self._path(arguments[place], writes=False)
+        if name in STARTING:
+            self.started.append(name)
+        if name in REACHING and (address := _address(name, arguments)) is not None:
+            self.reached.append(address)
 
     def _path(self, given: Any, writes: bool) -> None:
         try:
@@ -87,8 +98,10 @@ def watching(allowed: Path, secret: Path) -> Iterator[Watch]:
     children, states = _children(), _global_states()
     seed = torch.manual_seed
     _hook()
-    with tempfile.TemporaryFile() as printed:
-        sys.stdout.flush()
+    stdout = sys.stdout
+    stdout.flush()
+    # Who prints from Python goes by sys.stdout, which may be no descriptor 1: pytest has another.
+    with tempfile.TemporaryFile() as printed, open(printed.fileno(), "w", closefd=False) as stream, redirect_stdout(stream):  # noqa: PTH123
         kept = os.dup(1)
         os.dup2(printed.fileno(), 1)
         torch.manual_seed = _told(watch, seed)  # type: ignore[assignment]  # its parameter has no type
@@ -98,7 +111,8 @@ def watching(allowed: Path, secret: Path) -> Iterator[Watch]:
         finally:
             _watches.remove(watch)
             torch.manual_seed = seed
-            sys.stdout.flush()
+            stream.flush()
+            stdout.flush()
             os.dup2(kept, 1)
             os.close(kept)
             printed.seek(0)
@@ -128,6 +142,14 @@ def _told(watch: Watch, seed: Callable[[int], torch.Generator]) -> Callable[[int
         return seed(number)
 
     return told
+
+
+def _address(event: str, arguments: tuple[Any, ...]) -> str | None:
+    """Where a socket reaches to, as ``host:port``; None for a socket that is a file, or is connected already."""
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        return str(arguments[0])
+    where = arguments[1]
+    return ":".join(map(str, where[:2])) if isinstance(where, tuple) else None
 
 
 def _of_python(path: Path) -> bool:

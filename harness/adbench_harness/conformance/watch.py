@@ -101,7 +101,7 @@ def watching(allowed: Path, secret: Path) -> Iterator[Watch]:
     stdout = sys.stdout
     stdout.flush()
     # Who prints from Python goes by sys.stdout, which may be no descriptor 1: pytest has another.
-    with tempfile.TemporaryFile() as printed, open(printed.fileno(), "w", closefd=False) as stream, redirect_stdout(stream):  # noqa: PTH123
+    with tempfile.TemporaryFile() as printed, open(printed.fileno(), "w", closefd=False) as stream, redirect_stdout(stream):
         kept = os.dup(1)
         os.dup2(printed.fileno(), 1)
         torch.manual_seed = _told(watch, seed)  # type: ignore[assignment]  # its parameter has no type

@@ -138,11 +138,16 @@ def newest(runs: Iterable[Run]) -> Run:
 
 def boards(runs: Iterable[Run]) -> list[Board]:
     """One board a protocol, of runs that may be ranked and represent their cell."""
-    kept: dict[ProtocolKey, list[Run]] = {}
+    kept = by_protocol(run for run in runs if run.unranked is None and run.newest)
+    return [_board(key, found) for key, found in kept.items()]
+
+
+def by_protocol(runs: Iterable[Run]) -> dict[ProtocolKey, list[Run]]:
+    """Runs that one table may hold, in their order."""
+    found: dict[ProtocolKey, list[Run]] = {}
     for run in runs:
-        if run.unranked is None and run.newest:
-            kept.setdefault(protocol_key(run), []).append(run)
-    return [_board(key, kept[key]) for key in sorted(kept)]
+        found.setdefault(protocol_key(run), []).append(run)
+    return dict(sorted(found.items()))
 
 
 def by_name(keys: Iterable[ModelKey]) -> list[ModelKey]:

@@ -13,7 +13,7 @@ from adbench_harness.metrics.thresholds import TRIVIAL
 from . import cells, charts, names, wording
 from .queries import ALL
 from .site import File, Site
-from .tables import dataset_key
+from .tables import by_protocol, dataset_key
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Templates:
             site=site,
             ALL=ALL,
             cells=cells,
+            by_protocol=by_protocol,
             TRIVIAL=TRIVIAL,
             ENDS=wording.ENDS,
             chart=charts,

@@ -40,9 +40,11 @@ def exports(site: Site) -> Sequence[Export]:
     from . import bibliography, document, scores, sheets
 
     assert site.db is not None
+    everything, boards = document.documents(site)
     return [
-        Export(document.leaderboard(site), "Everything", "All boards, models, datasets, runs and their figures with intervals"),
-        Export(document.schema(), "Everything", "JSON Schema of leaderboard.json"),
+        Export(everything, "Everything", "All boards, models, datasets, runs and their figures with intervals"),
+        Export(boards, "Everything", "The same without the runs: what is compared, and who can be told apart"),
+        Export(document.schema(), "Everything", "JSON Schema of both"),
         Export(scores.scores(site.db), "Scores", "The score of every image in every run"),
         *(Export(file, "Tables", title) for file, title in sheets.sheets(site)),
         Export(bibliography.bibliography(site), "Citations", "BibTeX of adbench and of every dataset and model here"),

@@ -1,4 +1,4 @@
-"""leaderboard.json: all that the site says in figures, for programs."""
+"""leaderboard.json: all that the site says in figures, for programs; boards.json: the same without the runs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from ..views.overview import Overview, overviews
 from ..views.standing import Place, Split
 
 VERSION: Final = 1
-"""Of the document's form; it grows when something that was there is no longer, or means something else."""
+"""Of the documents' form; it grows when something that was there is no longer, or means something else."""
+MINOR: Final = 1
+"""Grows when something comes that was not there, and begins again with a new version."""
 PATH: Final = "data/leaderboard.json"
+BOARDS: Final = "data/boards.json"
 SCHEMA: Final = "leaderboard.schema.json"
 FREE: Final = ("n_abnormal", "n_normal", *wording.AREAS)
 """Figures of a run that need no threshold."""
@@ -29,8 +32,11 @@ RULED: Final = ("threshold", "sensitivity", "specificity", "precision", "f1", "t
 Json = Any
 
 
-def leaderboard(site: Site) -> File:
-    """The whole site as one document of the form that ``schema`` describes."""
+def documents(site: Site) -> tuple[File, File]:
+    """The whole site as one document of the form that ``schema`` describes, and the document without its runs.
+
+    Of fifty models most of the first is figures of single runs; who wants the comparison alone waits for an eighth of it.
+    """
     found = overviews(site)
     ids = _ids(site)
     boards = {one.board.key: one.anchor for one in found}
@@ -38,20 +44,26 @@ def leaderboard(site: Site) -> File:
     document = {
         "$schema": SCHEMA,
         "schema_version": VERSION,
+        "schema_minor": MINOR,
         "adbench": site.version,
         "newest_run": site.newest.created if site.newest else None,
+        "rules": _rules(site),
         "datasets": [_dataset(site, key) for key in sorted({dataset_key(run) for run in site.runs})],
         "models": [_model(site, key, name) for key, name in ids.items()],
         "boards": [_board(one, ids) for one in found],
-        "runs": [_run(run, ids[model_key(run)], ranked.get(run.run_id)) for run in site.runs],
     }
+    runs = [_run(run, ids[model_key(run)], ranked.get(run.run_id)) for run in site.runs]
+    return _file(PATH, {**document, "runs": runs}), _file(BOARDS, document)
+
+
+def _file(path: str, document: Mapping[str, Json]) -> File:
     # ASCII without "<", so that no word of a name can turn, break or begin anything, wherever the document is put.
     text = json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return File(PATH, f"{text}\n".encode("ascii"))
+    return File(path, f"{text}\n".encode("ascii"))
 
 
 def schema() -> File:
-    """JSON Schema of the document."""
+    """JSON Schema of the documents."""
     return File(f"data/{SCHEMA}", (files("adbench_leaderboard") / "schema" / SCHEMA).read_bytes())
 
 
@@ -150,6 +162,17 @@ def _board(one: Overview, ids: Mapping[ModelKey, str]) -> Json:
             for dataset in one.board.datasets
             for split in one.standing.splits[dataset]
         ],
+    }
+
+
+def _rules(site: Site) -> Json:
+    """Every name that stands in the place of a rule, and whether its figures saw test labels."""
+    return {
+        NO_RULE: {"title": "no threshold", "description": "figures that need no threshold", "oracle": False},
+        **{
+            rule: {name: value for name, value in _rule(rule, rule in site.oracles).items() if name != "name"}
+            for rule in sorted({TRIVIAL}.union(*(run.rules for run in site.runs)))
+        },
     }
 
 

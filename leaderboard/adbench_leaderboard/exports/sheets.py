@@ -218,7 +218,7 @@ def _reproduction_rows(site: Site) -> Iterator[dict[str, Value]]:
             "ours_low": ours.low if ours else None,
             "ours_high": ours.high if ours else None,
             "gap": row.gap,
-            "verdict": row.verdict,
+            "verdict": one.verdict,
             "not_comparable": _marks(row.barred),
             "marks": _marks(row.marks),
         }

@@ -8,6 +8,7 @@ from typing import Final
 
 from ..exports import exports
 from ..exports.bibliography import own_entry
+from ..exports.document import MINOR, VERSION
 from ..exports.scores import COLUMNS
 from ..site import File, Site
 from ..templating import Templates
@@ -22,4 +23,6 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
     found = exports(site)
     yield from (one.file for one in found)
     groups = [(kind, list(own)) for kind, own in groupby(found, key=lambda one: one.kind)]
-    yield templates.page("downloads.html", PATH, groups=groups, columns=COLUMNS, entry=own_entry(site.version))
+    yield templates.page(
+        "downloads.html", PATH, groups=groups, columns=COLUMNS, entry=own_entry(site.version), version=VERSION, minor=MINOR
+    )

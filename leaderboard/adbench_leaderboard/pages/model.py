@@ -12,7 +12,7 @@ from .. import charts, queries, wording
 from ..charts.training import training
 from ..queries import Run
 from ..site import File, Site
-from ..tables import Board, DatasetKey, ModelKey, model_key, newest
+from ..tables import Board, DatasetKey, ModelKey, Spread, model_key, newest
 from ..templating import Templates
 from ..views import parts
 from ..views.overview import Overview, overviews
@@ -85,6 +85,17 @@ class Part:
     def board(self) -> Board:
         """The comparison."""
         return self.one.board
+
+    def free(self, model: ModelKey, dataset: DatasetKey, name: str) -> Spread | None:
+        """A figure that needs no threshold; Somers' D is the area on another scale, and as sure."""
+        if name not in ("roc_auc", "somers_d"):
+            return self.board.cells[model, dataset].spread(name)
+        area = self.one.area(model, dataset)
+        if area is None or name == "roc_auc":
+            return area
+        mean, low, high = (2 * value - 1 for value in (area.mean, area.low, area.high))
+        ends = area.interval and (2 * area.interval[0] - 1, 2 * area.interval[1] - 1)
+        return Spread(mean, low, high, area.count, ends)
 
     @property
     def rules(self) -> list[str]:

@@ -38,10 +38,15 @@ class Line:
     cell: Cell
     figure: FigureName
     study: Claim
-    row: Row | None
+    ours: Beside | None
     """None where nothing was run, or nothing that may be ranked."""
     nothing: str = ""
-    """Why there is no row."""
+    """Why there is nothing."""
+
+    @property
+    def row(self) -> Row | None:
+        """Both figures, if there is one of ours."""
+        return self.ours.row if self.ours else None
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,9 @@ class Group:
         return [line for line in self.unranked if (line.cell.task, line.figure) == (task, figure)]
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Beside]:
         """All that was run."""
-        return [line.row for line in (*self.lines, *self.unranked) if line.row is not None]
+        return [line.ours for line in (*self.lines, *self.unranked) if line.ours is not None]
 
     @property
     def marks(self) -> list[Mark]:
@@ -83,7 +88,7 @@ class Group:
     @property
     def seeds(self) -> list[int]:
         """All that were run."""
-        return sorted({seed for row in self.rows for seed in row.values})
+        return sorted({seed for one in self.rows for seed in one.row.values})
 
 
 @dataclass(frozen=True)
@@ -130,9 +135,9 @@ def files(site: Site, templates: Templates) -> Iterator[File]:
     )
 
 
-def meanings(rows: Iterable[Row]) -> list[Mark]:
+def meanings(rows: Iterable[Beside]) -> list[Mark]:
     """What the words beside the verdicts of some rows mean, each once."""
-    return list(dict.fromkeys(mark for row in rows for mark in (*row.barred, *row.marks)))
+    return list(dict.fromkeys(mark for row in rows for mark in row.marks))
 
 
 def _groups(numbers: Numbers, rows: Sequence[Beside], lacking: Sequence[Missing]) -> Iterator[Group]:
@@ -145,9 +150,9 @@ def _groups(numbers: Numbers, rows: Sequence[Beside], lacking: Sequence[Missing]
             for cell in cells:
                 claim = study.claim(cell, figure)
                 found = [one for one in rows if (one.row.cell, one.row.figure) == (cell, figure)]
-                shown = [Line(cell, figure, claim, one.row) for one in found if not one.unranked]
+                shown = [Line(cell, figure, claim, one) for one in found if not one.unranked]
                 ranked += shown or [Line(cell, figure, claim, None, "no ranked run" if found else "no run")]
-                others += [Line(cell, figure, claim, one.row) for one in found if one.unranked]
+                others += [Line(cell, figure, claim, one) for one in found if one.unranked]
         wanted = [item for item in lacking if item.dataset == dataset]
         yield Group(dataset, ranked, others, wanted, study.conflicts.get(dataset, ""))
 
@@ -163,7 +168,7 @@ def _first(rows: Sequence[Beside]) -> Mapping[Cell, Beside]:
 
 def _tally(cells: Sequence[Cell], rows: Sequence[Beside], lacking: Sequence[Missing]) -> Tally:
     first = _first(rows)
-    said: list[str] = ["not comparable" if one.unranked else one.row.verdict for one in first.values()]
+    said: list[str] = [one.verdict for one in first.values()]
     plain = [cell for cell, one in first.items() if one.series.as_published]
     short = {(item.dataset, item.model) for item in lacking}
     whole = sum((cell.dataset, cell.model) not in short for cell in plain)

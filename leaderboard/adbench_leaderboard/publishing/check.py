@@ -122,7 +122,7 @@ class _Checker:
                 except ValueError as error:
                     yield Finding(name, "data", f"it is no JSON: {error}")
                 else:
-                    if name == document.PATH and (wrong := _not_of_its_form(content)):
+                    if name in (document.PATH, document.BOARDS) and (wrong := _not_of_its_form(content)):
                         yield Finding(name, "data", wrong)
 
     def _styles(self) -> Iterator[Finding]:

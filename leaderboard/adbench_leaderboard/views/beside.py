@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from adbench_harness.published import Cell, FigureName, published
-from adbench_harness.reproduction import FIGURES, Row, Series, compare
+from adbench_harness.reproduction import FIGURES, Mark, Row, Series, compare
+from adbench_harness.reproduction.estimate import Verdict
 
 from ..queries import NO_RULE
 from ..site import Site
 from ..wording import AREAS
+
+WITHIN: Final = "within both errors"
+"""The mark that says how far a verdict is to be believed."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,17 @@ class Beside:
     def unranked(self) -> str:
         """Why its runs are compared with nothing; empty if they may be ranked."""
         return unranked(self.series)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Where ours lies, seen from the study's figure; of runs that are compared with nothing there is no verdict, only a gap."""
+        return "not comparable" if self.unranked else self.row.verdict
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """Why there is no verdict, and what must be known of the figure; where there is none, nothing that explains one."""
+        known = (mark for mark in self.row.marks if not (self.unranked and mark.word == WITHIN))
+        return (*self.row.barred, *known)
 
     @property
     def rule(self) -> str:

@@ -51,9 +51,11 @@ class LeakFree:
     """
 
     every: float
+    every_interval: tuple[float, float] | None
+    """95 %, ends averaged over those seeds."""
     without: float
     interval: tuple[float, float] | None
-    """95 %, ends averaged over those seeds."""
+    """The same, without the duplicates."""
     left_out: tuple[int, int]
     """Fewest and most test images that a run's training images are duplicates of."""
     runs: int
@@ -94,17 +96,23 @@ def _leak_free(board: Board, model: ModelKey, dataset: DatasetKey, found: Leaks)
         return None
     areas = [own["roc_auc"] for _, own, _ in pairs]
     ends = [(low, high) for _, low, high in areas if low is not None and high is not None]
+    every_ends = [pair for run, _, _ in pairs if (pair := run.interval("roc_auc")) is not None]
     left_out = [
         round(sum((run.figure(name) or 0) - own.get(name, (0, None, None))[0] for name in ("n_abnormal", "n_normal")))
         for run, own, _ in pairs
     ]
     return LeakFree(
         every=sum(area for _, _, area in pairs) / len(pairs),
+        every_interval=_mean_ends(every_ends),
         without=sum(value for value, _, _ in areas) / len(areas),
-        interval=(sum(low for low, _ in ends) / len(ends), sum(high for _, high in ends) / len(ends)) if ends else None,
+        interval=_mean_ends(ends),
         left_out=(min(left_out), max(left_out)),
         runs=len(pairs),
     )
+
+
+def _mean_ends(ends: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    return (sum(low for low, _ in ends) / len(ends), sum(high for _, high in ends) / len(ends)) if ends else None
 
 
 @dataclass(frozen=True)

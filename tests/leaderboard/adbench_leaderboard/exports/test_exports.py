@@ -66,7 +66,7 @@ def test_the_document_has_the_form_it_states_and_the_figures_of_the_page(store: 
         Draft202012Validator.check_schema(form)
         Draft202012Validator(form).validate(document)
         (board,) = document["boards"]
-        assert document["schema_version"] == 1
+        assert (document["schema_version"], document["schema_minor"]) == (1, 1)
         assert {run["run_id"]: run["board"] for run in document["runs"]} == {
             **dict.fromkeys(("a-0", "a-1", "b-0"), board["id"]),
             "c-0": None,
@@ -85,6 +85,14 @@ def test_the_document_has_the_form_it_states_and_the_figures_of_the_page(store: 
                 assert place
                 assert (cell["roc_auc"]["value"], cell["roc_auc"]["low"]) == (area.mean, (area.interval or (None, None))[0])
                 assert (cell["rules"]["youden"]["specificity"]["value"], cell["letters"]) == (rate.mean, place.letters)
+        # What stands in the place of a rule is explained, and no figure of an oracle can be taken for an honest one.
+        named = {rule for run in document["runs"] for task in run["figures"].values() for rule in task}
+        assert named <= set(document["rules"])
+        assert {name for name, rule in document["rules"].items() if rule["oracle"]} == {"best-f1", "youden"}
+        assert all(rule["description"] for rule in document["rules"].values())
+        boards = json.loads(found["data/boards.json"])
+        assert boards == {name: part for name, part in document.items() if name != "runs"}
+        Draft202012Validator(form).validate(boards)
         # The document is as strict as it says: what is not described is refused.
         document["runs"][0]["extra"] = 1
         assert list(Draft202012Validator(form).iter_errors(document))

@@ -110,6 +110,18 @@ def test_every_figure_has_its_interval_and_stands_beside_no_detector(make_run: M
     assert all("[" in cell for cell in rows[2][1:5])
 
 
+def test_somers_d_is_as_sure_as_the_area_that_it_follows_from(make_run: MakeRun, page_of: PageOf) -> None:
+    make_run("a")
+    make_run("b", seed=1, scores=(0.1, 0.2, 0.3, 0.35, 0.4, 0.2, 0.9))
+    make_run("other", split=1, scores=(0.1, 0.9, 0.3, 0.35, 0.4, 0.2, 0.9))
+    page, _, _ = page_of()
+    heads, row = table(page, "Without a threshold")
+    area, twice = (row[heads.index(name)].replace("\N{MINUS SIGN}", "-") for name in ("ROC AUC", "Somers' D (2 AUC - 1)"))
+    numbers = [[float(number) for number in re.findall(r"(?<!\d)-?\d\.\d{3}", cell)] for cell in (area, twice)]
+    assert len(numbers[0]) == 5
+    assert numbers[1] == pytest.approx([2 * number - 1 for number in numbers[0]], abs=0.0016)
+
+
 def test_parts_are_means_over_the_runs_that_all_have_them(make_run: MakeRun, page_of: PageOf) -> None:
     make_run("a")
     make_run("b", seed=1, scores=(0.1, 0.2, 0.3, 0.7, 0.05, 0.8, 0.9))

@@ -142,7 +142,11 @@ def test_unranked_runs_stand_apart_and_no_count_has_them(store: Store, page: Pag
     assert [row[0] for row in rows[1:apart]] == ["f-anogan", "ganomaly", "multikd"]
     assert [row[2] for row in rows[1:apart] if row[0] == "f-anogan"] == ["no ranked run"]
     assert [row[0] for row in rows[apart + 1 :]] == ["f-anogan", "ganomaly (bn_at_test=batch)"]
-    assert "transductive" in rows[apart + 1][3]
+    # No verdict, but the reason and the gap.
+    for row in rows[apart + 1 :]:
+        assert row[3].split("\n")[0].split() == ["\N{EMPTY SET}", "not", "comparable", "transductive", *row[3].split()[4:]]
+        assert row[3].endswith("transductive: the batch")
+        assert re.fullmatch(r"[+-]\d\.\d{3}", row[4])
     assert ["Unranked"] in table(shown, "ROC AUC of each seed on head-ct")
     said = words(shown)
     assert "2 of them have runs here" in said
@@ -167,6 +171,7 @@ def test_the_table_as_a_file_says_rule_protocol_and_rank(store: Store, results: 
     assert (area["unranked"], area["not_comparable"]) == ("", "")
     assert area["marks"].startswith("other counts: head-ct: ")
     assert partial["unranked"] == "partial copy of the dataset: 3 missing"
+    assert partial["verdict"] == "not comparable"
     assert partial["not_comparable"] == "partial copy: partial copy of head-ct: 3 missing"
 
 

@@ -94,10 +94,10 @@ def test_the_four_counts_stand_in_a_table_of_two_by_two(make_run: MakeRun, page_
     # Above 0.35 lie all three abnormal images and one of four normal ones.
     assert table(page, "best F1") == [
         ["", "called abnormal", "called normal"],
-        ["3 abnormal", "3 found 100.0 %", "0 missed 0.0 %"],
-        ["4 normal", "1 false alarm 25.0 %", "3 passed 75.0 %"],
+        ["3 abnormal", "3 found sensitivity 1.000 [0.667, 1.000]", "0 missed"],
+        ["4 normal", "1 false alarm", f"3 passed specificity {table(page, 'Task all')[1][2]}"],
     ]
-    assert table(page, "No detector")[2] == ["4 normal", "4 false alarms 100.0 %", "0 passed 0.0 %"]
+    assert table(page, "No detector")[2] == ["4 normal", "4 false alarms", "0 passed specificity 0.000 [0.000, 0.000]"]
     assert "it found 3 of the 3 abnormal images and raised 1 false alarm among the 4 normal ones" in " ".join(page.text.split())
 
 

@@ -39,8 +39,10 @@ PAGE = f"""<!doctype html>
 DATA = "data/leaderboard.json"
 DOCUMENT = {
     "schema_version": 1,
+    "schema_minor": 1,
     "adbench": "0.1.0",
     "newest_run": None,
+    "rules": {},
     "datasets": [],
     "models": [],
     "boards": [],

@@ -25,6 +25,21 @@ class Cell(BaseModel):
     """The dataset that the detector learnt from, if it is another than the one it is tested on."""
 
 
+class Received(BaseModel):
+    """Where a run came from that was not made here; written once, when it is imported."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bundle: str
+    """SHA-256 of the bundle's file."""
+    imported: str
+    """UTC, ISO 8601."""
+    signer: str | None = None
+    """Who signed the bundle, by the list of signers that it was checked against; None if nobody is known to have."""
+    key: str | None = None
+    """Fingerprint of the key it was signed with; None if it is not signed, or that was not checked."""
+
+
 class Manifest(BaseModel):
     """Everything about a run but its scores and curves."""
 
@@ -53,6 +68,8 @@ class Manifest(BaseModel):
     """Images, steps, images presented, epochs a phase, times resumed."""
     files: dict[str, str]
     """SHA-256 of the other files of the folder, by path with forward slashes."""
+    received: Received | None = None
+    """None for a run that was made here."""
 
     @property
     def unranked(self) -> str | None:

@@ -56,6 +56,8 @@ def superseded_weights(results: Results, keep: KeepWeights, like: Cell | None = 
         with suppress(StoreError):
             if (folder / WEIGHTS).is_file() and (manifest := read_manifest(folder)).run_id == folder.name:
                 holders.append(manifest)
+    if keep == "newest":  # weights from a bundle are what it is verified by: newer ones don't replace them, nor they our own
+        holders = [manifest for manifest in holders if manifest.received is None]
     if like is not None:
         holders = [manifest for manifest in holders if _variant(manifest.cell) == _variant(like)]
     return [_removable("weights", run_id, results.runs / run_id / WEIGHTS) for run_id in sorted(superseded(holders, keep))]

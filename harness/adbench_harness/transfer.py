@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .api import AdbenchError, DataError, DatasetSpec, Json, OptionError, Sample, file_sha256
+from .cards import dataset_card
 from .data.audit.overlap import in_both
 from .data.prepare import prepare
 from .data.traits import measure
@@ -26,7 +27,7 @@ from .protocol import digest
 from .provenance import environment
 from .registry import blamed
 from .result import WEIGHTS, Learnt, find_run, read_manifest, write_run
-from .runner import Conditions, Outcome, Work, claimed, dataset_card, scores_of
+from .runner import Conditions, Outcome, Work, claimed, scores_of
 
 
 def check_other(base: Plan, other: Plan) -> None:
@@ -55,9 +56,11 @@ def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
         work = Work(base, replace(conditions, keep_weights="none"))
         work.prepare()
         trained = find_run(results.runs, base.run_id)
-        again = trained is None or not _load(work, base, conditions)
+        sent = trained is not None and trained.received is not None
+        again = trained is None or sent or not _load(work, base, conditions)
         if again:
-            work.warnings.append(f"the weights of {base.run_id} are not there, so its detector was trained again")
+            why = "came in a bundle" if sent else "are not there"
+            work.warnings.append(f"the weights of {base.run_id} {why}, so its detector was trained again")
             work.train()
             work.checkpoint.remove()
         start = time.monotonic()

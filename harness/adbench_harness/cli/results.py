@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .bundles import export_runs, import_bundles, verify_run
 from .comparing import compare, power
 from .options import json_option, keep_weights_option, results_option
 from .reproducing import reproduce
@@ -36,6 +37,9 @@ def results() -> None:
 results.add_command(reproduce)
 results.add_command(compare)
 results.add_command(power)
+results.add_command(export_runs)
+results.add_command(import_bundles)
+results.add_command(verify_run)
 
 
 @results.command("list")
@@ -46,6 +50,8 @@ results.add_command(power)
 @json_option
 def list_results(wanted: tuple[str, ...], results_folder: Path | None, as_json: bool) -> None:
     """Every run: ROC AUC, and sensitivity and specificity at a threshold rule, with 95 % intervals.
+
+    With runs from bundles there is a column for how far each can be believed.
 
     \b
     Examples:
@@ -64,6 +70,7 @@ def list_runs(folder: Results, as_json: bool = False, wanted: tuple[str, ...] = 
     from ..api import UnknownNameError
     from ..metrics.thresholds import RULES
     from ..registry import unknown_name
+    from ..status import HERE
     from ..store.database import reading
     from ..store.queries import run_rows
     from .show import estimate, print_json, print_rows, rule_words
@@ -80,13 +87,35 @@ def list_runs(folder: Results, as_json: bool = False, wanted: tuple[str, ...] = 
     rules = list(wanted) or _telling(rows)
     names = [(rule, name) for rule in rules for name in ("sensitivity", "specificity")]
     heads = {(rule, name): f"{rule_words(rule)}\n{name[:4]}." for rule, name in names}
-    columns = ["model", "dataset", "protocol", "split", "seed", "ROC AUC", *heads.values(), "run"]
+    received = any(row.status != HERE for row in rows)
+    columns = [
+        "model",
+        "dataset",
+        "protocol",
+        "split",
+        "seed",
+        "ROC AUC",
+        *heads.values(),
+        *(["status"] if received else []),
+        "run",
+    ]
     shown = []
     for row in rows:
         found = [row.roc_auc, *(row.rates.get(rule, {}).get(name) for rule, name in names)]
         protocol = row.protocol if row.unranked is None else f"{row.protocol} (unranked)"
         estimates = [estimate(*astuple(one)) if one is not None else None for one in found]
-        shown.append([row.variant, row.dataset, protocol, str(row.split), str(row.seed), *estimates, row.run_id])
+        shown.append(
+            [
+                row.variant,
+                row.dataset,
+                protocol,
+                str(row.split),
+                str(row.seed),
+                *estimates,
+                *([row.status] if received else []),
+                row.run_id,
+            ]
+        )
     print_rows(columns, shown, right=["split", "seed", "ROC AUC", *heads.values()])
 
 
@@ -114,17 +143,28 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
     from dataclasses import asdict
 
     from ..home import Results
-    from ..store.queries import figures_of, find_run_id, manifest_of, part_figures_of
+    from ..status import MEANINGS
+    from ..store.queries import figures_of, find_run_id, manifest_of, part_figures_of, status_of
     from .show import print_facts, print_json
 
     with _reading(Results.at(results_folder)) as db:
         found = find_run_id(db, run_id)
         manifest, metrics, parts = manifest_of(db, found), figures_of(db, found), part_figures_of(db, found)
+        status, checks = status_of(db, found)
     if as_json:
         plain = [{"task": task, **asdict(figure)} for task, figure in parts]
-        print_json({**manifest, "metrics": [asdict(metric) for metric in metrics], "parts": plain})
+        print_json(
+            {
+                **manifest,
+                "status": status,
+                "checks": [check.model_dump(mode="json") for check in checks],
+                "metrics": [asdict(metric) for metric in metrics],
+                "parts": plain,
+            }
+        )
         return
-    print_facts({**manifest, "files": f"{len(manifest['files'])}, with their hashes in manifest.json"})
+    known = {"status": f"{status}: {MEANINGS[status]}", "checked": [check.words for check in checks]}
+    print_facts({**known, **manifest, "files": f"{len(manifest['files'])}, with their hashes in manifest.json"})
     click.echo()
     _print_figures(["task"], [([metric.task], metric) for metric in metrics])
     if parts:

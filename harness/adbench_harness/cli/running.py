@@ -47,7 +47,7 @@ def make_runs(
     progress = RunProgress(quiet)
     attempts: list[Attempt] = []
     plain: list[dict[str, Any]] = []
-    with progress, _stop_on_signal() as stop:
+    with progress, stop_on_signal() as stop:
         conditions = Conditions(home, results, fresh, keep_weights, progress, stop.asked)
         for attempt in execute(_announced(requests, progress), conditions):
             progress.stop()
@@ -93,7 +93,8 @@ class _Stop:
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[_Stop]:
+def stop_on_signal() -> Iterator[_Stop]:
+    """Whether the user has asked to stop, once; while it lasts a signal asks, and does not end the process."""
     stop = _Stop()
     before = {number: signal.signal(number, stop.signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -141,7 +142,10 @@ def _print_outcome(outcome: Outcome, results: Results | None) -> None:
     print_rows(columns, _rule_rows(found, rules), right=columns[2:])
     if manifest.unranked is not None:
         click.echo(f"stored and shown, never ranked ({manifest.unranked})")
-    if outcome.already_done:
+    if outcome.already_done and manifest.received is not None:
+        click.echo(f"came in a bundle {manifest.received.imported}, nothing was run: {outcome.folder}")
+        click.echo(f"train it here with: adbench results verify {manifest.run_id} --retrain")
+    elif outcome.already_done:
         click.echo(f"already done {manifest.created}, nothing to do: {outcome.folder}")
     else:
         click.echo(f"stored in {outcome.folder}")
@@ -201,6 +205,7 @@ def _plain(attempt: Attempt, results: Results | None) -> dict[str, Any]:
     return {
         "run_id": outcome.manifest.run_id,
         "already_done": outcome.already_done,
+        "imported": outcome.manifest.received is not None,
         "folder": str(outcome.folder),
         "unranked": outcome.manifest.unranked,
         "warnings": list(outcome.warnings),

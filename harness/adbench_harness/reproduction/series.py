@@ -12,6 +12,7 @@ from ..manifest import Manifest
 from ..metrics.delong import PairedAreas, paired_areas
 from ..protocol import resolve
 from ..published import Study
+from ..status import HERE, MEANINGS, STATUSES, Status, rank_sql
 from ..store.scored import scored_together, tasks_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class StoredRun:
     """By task, rule and name."""
     together: SeedAreas | None = None
     """Of the newest run of each seed that this one belongs with; None where there is one seed, or test images differ."""
+    status: Status = HERE
 
     @property
     def of(self) -> tuple[str, str, str, str, str]:
@@ -106,7 +108,7 @@ class Series:
 
 
 def stored_runs(db: duckdb.DuckDBPyConnection) -> list[StoredRun]:
-    """Every run under the study's protocol, the newest last, but those of detectors trained on another dataset.
+    """Every run under the study's protocol, the one that counts last (run here, then the newest), but those of detectors trained on another dataset.
 
     The study tested every detector on the dataset it was trained on. A run that was not, of the same cell but for that, would
     take the place of one that was.
@@ -118,11 +120,12 @@ def stored_runs(db: duckdb.DuckDBPyConnection) -> list[StoredRun]:
     ).fetchall():
         figures[run_id][task, rule, name] = Measured(value, low, high)
     found = db.execute(
-        f"select run_id, options, fingerprint, manifest from run where {native} order by created, run_id", [PROTOCOL]
+        f"select run_id, options, fingerprint, manifest, status from run where {native} order by {rank_sql('status')}, created, run_id",
+        [PROTOCOL],
     ).fetchall()
     runs = [
-        StoredRun(run_id, options, fingerprint, Manifest.model_validate_json(manifest), figures[run_id])
-        for run_id, options, fingerprint, manifest in found
+        StoredRun(run_id, options, fingerprint, Manifest.model_validate_json(manifest), figures[run_id], status=status)
+        for run_id, options, fingerprint, manifest, status in found
     ]
     together = {one: areas for seeds in _by_seed(runs) if (areas := _seed_areas(db, seeds)) for one in areas.runs}
     return [replace(run, together=together.get(run.run_id)) for run in runs]
@@ -190,6 +193,8 @@ def _marks(runs: Sequence[StoredRun], study: Study, several_copies: bool) -> Ite
         yield Mark("other options", f"{manifest.variant}: not the defaults of the public code")
     if several_copies:
         yield Mark(f"data {runs[0].fingerprint[:6]}", f"{manifest.cell.dataset} with the fingerprint {runs[0].fingerprint}")
+    if sent := sorted({run.status for run in runs} - {HERE}, key=STATUSES.index):
+        yield Mark(sent[0], f"{manifest.variant} on {manifest.cell.dataset}: {MEANINGS[sent[0]]}")
     revisions = {str(_revision(run.manifest)) for run in runs}
     if len(revisions) > 1:
         yield Mark(

@@ -10,6 +10,7 @@ import duckdb
 
 from ..api import OptionError, StoreError, UnknownNameError
 from ..registry import unknown_name
+from ..status import rank_sql
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,15 @@ class Meetings:
 
 def stored_runs(db: duckdb.DuckDBPyConnection) -> list[StoredRun]:
     """Every run, by dataset, variant, split and seed."""
-    rows = db.execute("""
+    rows = db.execute(
+        """
         select run_id, model, variant, options, dataset, fingerprint, protocol, fit_digest, unranked, split, seed, created::varchar,
             row_number() over (
                 partition by model, options, dataset, fingerprint, protocol, fit_digest, unranked, split, seed
-                order by created desc, run_id desc
+                order by {known} desc, created desc, run_id desc
             ) = 1
-        from run order by dataset, lower(variant), variant, split, seed, created""").fetchall()
+        from run order by dataset, lower(variant), variant, split, seed, created""".format(known=rank_sql("status"))
+    ).fetchall()
     return [StoredRun(*row) for row in rows]
 
 

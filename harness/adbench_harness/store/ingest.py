@@ -14,6 +14,7 @@ from ..api import StoreError
 from ..home import Results
 from ..manifest import Manifest
 from ..result import check_files, read_curves, read_learnt, read_manifest, read_scores, run_folders
+from ..status import checks_text, doubt, read_checks, status_of
 from .audits import AuditFile, audit_files, audit_name, known_audits, same, take_in
 from .database import reading, writing
 from .figures import Rulebook, check_counts, figure_table, figures, part_figures, part_table, tasks
@@ -34,7 +35,8 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
     """Take in every run folder that the database lacks, and ``again``, which was just rewritten; forget those that are gone.
 
     Audits are compared by content: new and changed ones are taken in, those whose file is gone are forgotten. A run whose
-    protocol has other evaluation rules now, or whose dataset was audited anew, is evaluated again from its scores.
+    protocol has other evaluation rules now, whose dataset was audited anew, or that was checked anew, is evaluated again from its
+    scores.
 
     A database with the schema of an older adbench gets the newest one, even if it lacks no run.
 
@@ -44,7 +46,11 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
     state, rules = _state(results.database), Rulebook()
     there = {folder.name for folder in run_folders(results.runs)}
     files, refused = audit_files(results.audits)
-    stale = {run.run_id for run in state.runs if run.run_id not in there or run.run_id == again or _outdated(run, files, rules)}
+    stale = {
+        run.run_id
+        for run in state.runs
+        if run.run_id not in there or run.run_id == again or _outdated(run, results.runs, files, rules)
+    }
     known = {run.run_id for run in state.runs}
     if state.current and not stale and there <= known and same(files, state.audits):
         return Ingested(refused=refused)
@@ -53,7 +59,7 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
         there = {folder.name for folder in run_folders(results.runs)}
         files, refused = audit_files(results.audits)
         for run in _known(db):
-            if run.run_id not in there or run.run_id == again or _outdated(run, files, rules):
+            if run.run_id not in there or run.run_id == again or _outdated(run, results.runs, files, rules):
                 _forget(db, run.run_id)
         done = _add_missing(db, results.runs, files, rules)
         done.refused |= refused | take_in(db, files)
@@ -81,6 +87,8 @@ class _Known:
     evaluation: str | None
     stated: str | None
     """The evaluation rules in its manifest, JSON."""
+    checks: str | None
+    """Its ``status.json``."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +108,14 @@ def _state(database: Path) -> _State:
 
 
 def _known(db: duckdb.DuckDBPyConnection) -> list[_Known]:
-    columns = "run_id, protocol, protocol_version, dataset, fingerprint, evaluation, manifest->'$.protocol.evaluation'"
+    columns = "run_id, protocol, protocol_version, dataset, fingerprint, evaluation, manifest->'$.protocol.evaluation', checks"
     return [_Known(*row) for row in db.execute(f"select {columns} from run").fetchall()]
 
 
-def _outdated(run: _Known, files: Mapping[str, AuditFile], rules: Rulebook) -> bool:
-    """Whether the run's figures are of other rules, or of another audit, than there are now."""
+def _outdated(run: _Known, runs: Path, files: Mapping[str, AuditFile], rules: Rulebook) -> bool:
+    """Whether the run's figures are of other rules, of another audit, or of before a check, than there are now."""
+    if run.checks != checks_text(runs / run.run_id):
+        return True
     try:
         judged = rules.look_up(run.protocol, run.version, json.loads(run.stated) if run.stated else None)
     except StoreError:
@@ -143,6 +153,7 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditF
     check_files(folder, manifest)
     if manifest.run_id != folder.name:
         raise StoreError(f"{folder} holds run {manifest.run_id}; rename the folder back")
+    checks = read_checks(folder, manifest.run_id)
     scores, learnt = read_scores(folder), read_learnt(folder)
     check_counts(manifest, scores)
     audit = files.get(audit_name(manifest.cell.dataset, str(manifest.dataset["fingerprint"])))
@@ -157,7 +168,8 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditF
     }
     db.begin()
     try:
-        row = [*_run_row(manifest, judged.digest), key]
+        unranked = "; ".join(filter(None, (doubt(manifest, checks), manifest.unranked))) or None
+        row = [*_run_row(manifest, judged.digest), unranked, key, status_of(manifest, checks), checks_text(folder)]
         db.execute(f"insert into run values ({', '.join('?' * len(row))})", row)
         for name, table in tables.items():  # as tables, since SQL would take a path for a pattern
             db.register(name, table)
@@ -196,5 +208,4 @@ def _run_row(manifest: Manifest, evaluation_digest: str) -> list[object]:
         sum(manifest.timings.values()),
         manifest.model["parameters"],
         manifest.model_dump_json(),
-        manifest.unranked,
     ]

@@ -76,7 +76,14 @@ def m004_intervals(db: duckdb.DuckDBPyConnection) -> None:
     db.execute("alter table run add column evaluation varchar")
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial, m002_unranked, m003_audit, m004_intervals)
+def m005_status(db: duckdb.DuckDBPyConnection) -> None:
+    """How far a run can be believed, and what was checked of one that came in a bundle: its ``status.json`` as it is."""
+    db.execute("alter table run add column status varchar")
+    db.execute("update run set status = 'run here'")
+    db.execute("alter table run add column checks varchar")
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (m001_initial, m002_unranked, m003_audit, m004_intervals, m005_status)
 
 
 def applied(db: duckdb.DuckDBPyConnection) -> int:

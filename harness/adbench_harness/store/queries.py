@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..api import UnknownNameError
 from ..metrics.evaluation import Figure
 from ..metrics.intervals import Interval
 from ..metrics.parts import PartFigure
+from ..status import Check, Status, checks_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class RunRow:
     seed: int
     created: str
     device: str
+    status: Status
+    """How far it can be believed."""
     roc_auc: Estimate | None
     rates: dict[str, dict[str, Estimate]]
     """Sensitivity and specificity by threshold rule, task "all"."""
@@ -45,7 +49,7 @@ class RunRow:
 def run_rows(db: duckdb.DuckDBPyConnection) -> list[RunRow]:
     """Every run, by dataset, protocol, model, split and seed."""
     found = db.execute("""
-        select run_id, variant, dataset, protocol, unranked, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device
+        select run_id, variant, dataset, protocol, unranked, split, seed, strftime(created, '%Y-%m-%dT%H:%M:%SZ'), device, status
         from run order by dataset, protocol, unranked is not null, variant, split, seed, created""").fetchall()
     areas: dict[str, Estimate] = {}
     rates: dict[str, dict[str, dict[str, Estimate]]] = {}
@@ -84,6 +88,13 @@ def manifest_of(db: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, Any]:
     assert row is not None
     manifest: dict[str, Any] = json.loads(row[0])
     return manifest
+
+
+def status_of(db: duckdb.DuckDBPyConnection, run_id: str) -> tuple[Status, Sequence[Check]]:
+    """How far a run can be believed, and what was checked of it, the newest last."""
+    row = db.execute("select status, checks from run where run_id = ?", [run_id]).fetchone()
+    assert row is not None
+    return row[0], checks_of(row[1])
 
 
 def figures_of(db: duckdb.DuckDBPyConnection, run_id: str) -> list[Figure]:

@@ -246,13 +246,15 @@ def test_an_older_database_gets_the_newest_schema_even_if_it_lacks_no_run(result
             ("metric", "method"),
             ("score", "attributes"),
             ("run", "evaluation"),
+            ("run", "status"),
+            ("run", "checks"),
         ):
             db.execute(f"alter table {table} drop column {column}")
         db.execute("delete from migration where number >= 2")
     with pytest.raises(StoreError, match="of an older adbench and waits to be brought up to date"), reading(results.database):
         pass
     assert ingest(results).added == ["r1"]  # evaluated anew: it had no intervals
-    assert ask(results, "select run_id, unranked from run") == [("r1", None)]
+    assert ask(results, "select run_id, unranked, status, checks from run") == [("r1", None, "run here", None)]
     assert ask(results, "select count(*) from metric where name = 'roc_auc' and low is not null") == [(2,)]
 
 

@@ -231,6 +231,36 @@ def dataset_path(name: str, home: Path | None, as_json: bool) -> None:
         click.echo(place)
 
 
+@datasets.command("check")
+@click.argument("name")
+@click.option("--only", multiple=True, metavar="CHECK", help="This check, and what it needs; again for each.")
+@click.option("--time-limit", type=click.FloatRange(1), default=600.0, show_default=True, help="Seconds for one check.")
+@home_option
+@json_option
+def check_dataset(name: str, only: tuple[str, ...], time_limit: float, home: Path | None, as_json: bool) -> None:
+    """Look whether a dataset keeps the rules, on the copy that is here: before you publish it, and before anybody trains on it.
+
+    It is listed in a process of its own. The exit status is 1 if a rule is broken.
+
+    \b
+    Examples:
+      adbench datasets check phantom
+      adbench datasets check folder:my-images --only groups --only splits
+    """
+    from .. import registry
+    from ..conformance.checking import check_dataset as check
+    from ..data.listing import folder
+    from ..home import Home
+    from .checking import finish, print_heading, print_result
+
+    place = Home.at(home)
+    files = folder(registry.dataset(name).spec, place)
+    if not as_json:
+        print_heading(name, [str(files)])
+    report = check(name, place.root, only, time_limit, (lambda result: None) if as_json else print_result)
+    finish([report], as_json)
+
+
 @datasets.command("split")
 @click.argument("name")
 @protocol_option("Rules of the comparison.")

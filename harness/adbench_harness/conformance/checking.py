@@ -8,7 +8,9 @@ from typing import Any
 
 from .. import registry
 from ..api import OptionError
+from ..data.listing import folder
 from ..device import choose_device
+from ..home import Home
 from ..registry import PluginName, unknown_name
 from .checks import Check
 from .dataset_checks import dataset_checks
@@ -64,13 +66,15 @@ def check_dataset(
 
     Raises:
         PluginError: if the plugin can't be loaded.
+        NotImportedError: if its files are not there.
         OptionError: for an unknown check.
     """
     plugin = registry.dataset(name)
     titles = _titles(dataset_checks(), only)
+    place = folder(plugin.spec, Home(home))
     request = {"kind": "dataset", "name": name, "home": str(home), "only": list(only)}
     results = Supervised(request, titles, time_limit, heard).run()
-    return Report("dataset", plugin.spec.name, _words(plugin.source), {}, "", plugin.spec.title, results)
+    return Report("dataset", plugin.spec.name, _words(plugin.source), {}, "", f"the files in {place}", results)
 
 
 def _titles(checks: Sequence[Check[Any]], only: Sequence[str]) -> dict[str, str]:

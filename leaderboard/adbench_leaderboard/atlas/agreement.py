@@ -75,16 +75,15 @@ def cohen(calls: Calls, groups: Groups | None) -> Pairwise:
 
 def cohen_of(calls: Calls, groups: Groups | None, pairs: Sequence[tuple[int, int]]) -> list[Estimate | None]:
     """Cohen's kappa of some pairs alone, as ``cohen`` has it; None where it is not defined."""
-    images = calls.shape[1]
-    varies, units = np.ptp(calls, 1) > 0 if images else np.zeros(len(calls), dtype=np.bool_), _Units.of(groups, images)
-    found: list[Estimate | None] = []
-    for one, other in pairs:
-        if varies[one] and varies[other]:
-            value, half = _kappa(*_parts(calls[one], calls[[other]]), units)
-            found.append(_estimate(float(value[0]), float(half[0])))
-        else:
-            found.append(None)
-    return found
+    if not calls.shape[1] or not pairs:
+        return [None] * len(pairs)
+    varies, ends = np.ptp(calls, 1) > 0, np.asarray(pairs)
+    defined = varies[ends].all(1)
+    value, half = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
+    if defined.any():
+        mine, theirs = (calls[ends[defined, side]] for side in (0, 1))
+        value[defined], half[defined] = _kappa(*_parts(mine, theirs), _Units.of(groups, calls.shape[1]))
+    return [_estimate(*of) for of in zip(value.tolist(), half.tolist(), strict=True)]
 
 
 def cohen_values(calls: Calls) -> NDArray[np.float64]:
@@ -106,10 +105,10 @@ def _parts(
     """How far each image is called the same, (K, N), what chance gives, (K, 1), and what each image adds to that, (K, N).
 
     Args:
-        mine: (N,) calls of one model.
+        mine: (N,) calls of one model, or (K, N) of one for each other.
         theirs: (K, N) calls of others.
     """
-    p, q = mine.mean(), theirs.mean(1, keepdims=True)
+    p, q = mine.mean(-1, keepdims=True), theirs.mean(1, keepdims=True)
     same = mine * theirs + (1 - mine) * (1 - theirs)
     drift = (mine - p) * (2 * q - 1) + (theirs - q) * (2 * p - 1)
     return same, p * q + (1 - p) * (1 - q), drift

@@ -30,7 +30,9 @@ ABOUT = (
     "cohen: kappa of each model with those behind it at the first rule, all pairs."
 )
 DIGITS: Final = 4
-"""Decimals of figures of agreement."""
+"""Decimals of the kappas of all pairs, which are many."""
+PRINTED_DIGITS: Final = 9
+"""Decimals of figures that a page rounds to three: of a figure rounded before it might print another last one than its template."""
 
 FactT = TypeVar("FactT", bound=Hashable)
 
@@ -125,7 +127,7 @@ def _triangle(values: NDArray[np.float64]) -> list[list[float | None]]:
 
 def _rounded(estimate: Estimate | None) -> Sequence[float] | None:
     """A figure and the ends of its interval, where there is one."""
-    return None if estimate is None else [round(value, DIGITS) for value in (estimate.value, *(estimate.interval or ()))]
+    return None if estimate is None else [round(value, PRINTED_DIGITS) for value in (estimate.value, *(estimate.interval or ()))]
 
 
 def _printable(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import comb
+from math import comb, isnan
 from typing import Final
 
 import numpy as np
@@ -83,8 +83,8 @@ class Ruled:
         found = list(combinations(range(len(self.view.models)), 2))
         if len(found) > SHOWN_PAIRS:
             # Rounded, since sums of the same numbers differ in their last digits between machines.
-            value = np.round(cohen_values(self._calls[0][0]), 9)
-            ranked = sorted((pair for pair in found if not np.isnan(value[pair])), key=lambda pair: (value[pair], pair))
+            values = np.round(cohen_values(self._calls[0][0]), 9)[*np.transpose(found)].tolist()
+            ranked = [pair for _, pair in sorted(one for one in zip(values, found, strict=True) if not isnan(one[0]))]
             found = ranked[: SHOWN_PAIRS // 2] + ranked[SHOWN_PAIRS // 2 :][-SHOWN_PAIRS // 2 :]
         kappas = [cohen_of(calls, groups, found) for calls, groups in self._calls]
         return [Pair(one, other, list(of)) for (one, other), of in zip(found, zip(*kappas, strict=True), strict=True)]

@@ -115,4 +115,6 @@ class View:
         return self._means(self.verdicts(rule).astype(np.float64))
 
     def _means(self, of_runs: NDArray[np.float64]) -> NDArray[np.float64]:
+        if len(of_runs) == len(self.models):
+            return of_runs
         return np.stack([of_runs[model.rows].mean(0) for model in self.models])

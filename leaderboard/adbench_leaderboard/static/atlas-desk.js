@@ -247,11 +247,11 @@
     sheet.querySelector(`[data-step="${step}"][href]`)?.click();
   });
   atlas.onRule(async (code, rule) => {
+    if (viewField.value === code && found.children.length) search();
     if (opening) return; // an image at its address, which goes on by itself
     say.textContent = `Lists at ${ruleName(rule)}.`;
     const shard = await load(code);
     if (viewField.value === code && listField.options.length > 1) fillLists(shard, code);
-    if (viewField.value === code && found.children.length) search();
     const target = asked();
     if (!target || sheet.hidden || target.code !== code) return;
     const hash = address(target.image, code, target.list, other(shard, code));

@@ -29,9 +29,19 @@ def results(tmp_path: Path) -> Results:
 
 @pytest.fixture(scope="session")
 def tiny_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder into which pip has installed tests/third_party/adbench-tiny, as any user would, but with no network."""
-    place = tmp_path_factory.mktemp("tiny")
-    shutil.copytree(THIRD_PARTY / "adbench-tiny", place / "source")
+    """The folder into which pip has installed tests/third_party/adbench-tiny."""
+    return _installed("adbench-tiny", tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def broken_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which pip has installed tests/third_party/adbench-broken."""
+    return _installed("adbench-broken", tmp_path_factory.mktemp("broken"))
+
+
+def _installed(name: str, place: Path) -> Path:
+    """As any user would install it, but with no network."""
+    shutil.copytree(THIRD_PARTY / name, place / "source")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(place / "site"), str(place / "source")], check=True)
     return place / "site"
@@ -43,6 +53,14 @@ def tiny(tiny_site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tiny_site))
     monkeypatch.setenv("PYTHONPATH", str(tiny_site))
     return tiny_site
+
+
+@pytest.fixture
+def broken(broken_site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Detectors that break one rule each, installed for this test and the processes it starts."""
+    monkeypatch.syspath_prepend(str(broken_site))
+    monkeypatch.setenv("PYTHONPATH", str(broken_site))
+    return broken_site
 
 
 @pytest.fixture

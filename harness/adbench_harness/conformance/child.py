@@ -1,6 +1,6 @@
 """The process in which a plugin is looked at: ``python -m adbench_harness.conformance.child FOLDER``.
 
-The folder holds request.json and gets results.jsonl: a line as a check begins, a line with its result. What happened before, in
+The folder holds request.json and gets results.jsonl: a line as a check begins, a line with its result, and a last one. What happened before, in
 a process that was ended, stands there already and is not looked at again.
 """
 
@@ -42,6 +42,7 @@ def main(folder: Path) -> None:
             line: dict[str, Json] = {"result": event.plain()} if isinstance(event, Result) else {"begins": event.name}
             lines.write(json.dumps(line, allow_nan=False, default=str) + "\n")
             lines.flush()
+        lines.write(json.dumps({"ends": True}) + "\n")
 
 
 def with_needed(checks: Any, only: list[str]) -> list[Any]:

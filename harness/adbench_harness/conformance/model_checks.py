@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,11 +19,12 @@ from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from ..api import AdbenchError, FittedDetector, InterruptedRunError, TrainedDetector
+from ..api import AdbenchError, FittedDetector, InterruptedRunError
+from ..training import Training
 from . import case
 from .case import easy_case
 from .checks import BrokenRuleError, Check, Checks, Seen
-from .subject import SHORT, ModelSubject
+from .subject import SHORT, ModelSubject, Stop
 
 SAME: Final = 1e-5
 """Of the scores' interquartile range."""
@@ -35,6 +36,8 @@ LEAST_AREA: Final = 0.8
 """ROC AUC on the easy case."""
 SMALL: Final = (0, 1, 2)
 """Training images."""
+STOPS: Final = (2, 5)
+"""Steps of a short training after which it is stopped, and goes on."""
 
 CHECKS: Final = Checks[ModelSubject]()
 
@@ -180,22 +183,19 @@ def _seed(subject: ModelSubject) -> Seen:
     return Seen(f"two trainings of {SHORT} images agree within {tolerance:g} of the interquartile range")
 
 
-@CHECKS.add("resume", "can be stopped, and goes on to the same score", needs="scores")
+@CHECKS.add("resume", "can be stopped, and goes on to the same score", needs="seed")
 def _resume(subject: ModelSubject) -> Seen:
     if isinstance(subject.build(), FittedDetector):
         return _stopped_fit(subject)
-    stops = _stopped_phases(subject)
-    return Seen(f"stopped after {' and '.join(map(str, stops))} steps, then the same score")
+    _stopped_phases(subject)
+    return Seen(f"stopped after {' and '.join(map(str, STOPS))} steps, then the same score")
 
 
-def _stopped_phases(subject: ModelSubject) -> list[int]:
+def _stopped_phases(subject: ModelSubject) -> None:
     checkpoint = subject.folder / "resume" / "checkpoint.pt"
-    stops = [2, 5]
-    for steps in stops:
-        detector = cast(TrainedDetector, subject.build())
-        count = iter(range(1, steps + 1 if steps == stops[0] else steps - stops[0] + 1))
+    for steps in STOPS:
         try:
-            subject.train(subject.case.train, SHORT, detector, checkpoint, stop=lambda left=count: next(left, None) is None)  # type: ignore[misc]
+            subject.train(subject.case.train, SHORT, checkpoint=checkpoint, stop=_after(steps))
         except InterruptedRunError:
             continue
         raise BrokenRuleError("it went on to the end though it was asked to stop; does it catch InterruptedRunError?")
@@ -204,14 +204,17 @@ def _stopped_phases(subject: ModelSubject) -> list[int]:
         raise BrokenRuleError("no checkpoint was left to go on from")
     what = "after two stops; does a phase change something that is not among its modules and optimisers, or draw from a generator of its own?"
     _same(subject.scores(finished, subject.case.test), subject.short, what, _training_tolerance(subject))
-    return stops
+
+
+def _after(steps: int) -> Stop:
+    return lambda training: training.steps >= steps
 
 
 def _stopped_fit(subject: ModelSubject) -> Seen:
     asked = []
 
-    def stop() -> bool:
-        asked.append(True)
+    def stop(training: Training) -> bool:
+        asked.append(training)
         return True
 
     try:

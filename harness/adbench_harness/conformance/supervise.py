@@ -25,6 +25,9 @@ POLL: Final = 0.05
 TIME_LIMIT: Final = 600.0
 """Seconds for one check."""
 
+START_LIMIT: Final = 300.0
+"""Seconds until the first check begins: a busy machine takes long to import torch."""
+
 Heard = Callable[[Result], None]
 
 
@@ -66,9 +69,10 @@ class Supervised:
             finally:
                 _end(child)
         self._tell(folder)
-        begun = _unfinished(read_lines(folder))
-        if child.returncode == 0 and not overdue:
+        lines = read_lines(folder)
+        if lines and "ends" in lines[-1]:
             return True
+        begun = lines[-1].get("begins") if lines else None
         if begun is None:
             words = errors.read_text(errors="replace").strip().splitlines()
             raise AdbenchError(
@@ -80,21 +84,22 @@ class Supervised:
             else f"it ended the process ({_status(child.returncode)})"
         )
         result = Result(begun, self.titles[begun], "failed", message, self.time_limit if overdue else 0.0)
-        with (folder / RESULTS).open("a") as lines:
-            lines.write("\n" + json.dumps({"result": result.plain()}) + "\n")
+        with (folder / RESULTS).open("a") as stream:
+            stream.write("\n" + json.dumps({"result": result.plain()}) + "\n")
         self._tell(folder)
         return False
 
     def _wait(self, child: subprocess.Popen[bytes], folder: Path) -> bool:
         """Until the process ends, or a check takes too long: then True."""
-        since, begun = time.monotonic(), None
+        earlier = len(read_lines(folder))
+        since, seen = time.monotonic(), earlier
         while child.poll() is None:
             time.sleep(POLL)
             self._tell(folder)
-            current = len(read_lines(folder))
-            if current != begun:
-                since, begun = time.monotonic(), current
-            if time.monotonic() - since > self.time_limit:
+            lines = len(read_lines(folder))
+            if lines != seen:
+                since, seen = time.monotonic(), lines
+            if time.monotonic() - since > (self.time_limit if seen > earlier else max(self.time_limit, START_LIMIT)):
                 return True
         return False
 
@@ -119,13 +124,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(child.pid, 9)
     child.wait()
-
-
-def _unfinished(lines: list[dict[str, Any]]) -> str | None:
-    begun: str | None = None
-    for line in lines:
-        begun = line.get("begins")
-    return begun
 
 
 def _status(code: int) -> str:

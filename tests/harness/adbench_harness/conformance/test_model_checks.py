@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from adbench_harness import registry
+from adbench_harness.conformance.checks import run_checks
+from adbench_harness.conformance.model_checks import model_checks
+from adbench_harness.conformance.report import Result
+from adbench_harness.conformance.subject import BUDGET, ModelSubject
+
+Look = Callable[..., dict[str, Result]]
+
+BROKEN = [
+    "described",
+    "builds",
+    "training-data",
+    "scores",
+    "direction",
+    "batch",
+    "reload",
+    "seed",
+    "resume",
+    "channels",
+    "small-sets",
+    "device",
+    "pictures",
+    "files",
+    "global-state",
+    "processes",
+    "output",
+    "cost",
+]
+
+
+@pytest.fixture
+def look(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
+    """Runs the checks of an installed model in this process."""
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    (tmp_path / "user").mkdir()
+    (tmp_path / "run").mkdir()
+
+    def run(name: str, *only: str, budget: int = BUDGET, **settings: str) -> dict[str, Result]:
+        plugin = registry.model(name)
+        options = plugin.spec.options.parse(settings)
+        subject = ModelSubject(plugin, options, settings, torch.device("cpu"), tmp_path / "run", budget=budget)
+        checks = [check for check in model_checks() if not only or check.name in only]
+        return {event.check: event for event in run_checks(checks, subject, plugin.module) if isinstance(event, Result)}
+
+    return run
+
+
+def failed(results: dict[str, Result]) -> list[str]:
+    return [name for name, result in results.items() if result.status == "failed"]
+
+
+def test_every_rule_has_a_detector_that_breaks_it() -> None:
+    assert [check.name for check in model_checks()] == BROKEN
+
+
+def test_a_sound_detector_passes_all(look: Look) -> None:
+    results = look("sound")
+    assert {name: result.message for name, result in results.items() if result.status != "passed"} == {}
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_a_detector_that_breaks_a_rule_fails_its_check_and_no_other(look: Look, rule: str) -> None:
+    results = look(f"broken-{rule}")
+    assert failed(results) == [rule], {name: results[name].message for name in failed(results)}
+    if rule == "processes":
+        from adbench_broken.processes import Broken  # type: ignore[import-not-found]
+
+        Broken.started.communicate()
+
+
+def test_a_fit_that_catches_the_stop_can_t_be_stopped(look: Look) -> None:
+    results = look("broken-cancel")
+    assert failed(results) == ["resume"]
+    assert "InterruptedRunError" in results["resume"].message
+
+
+def test_what_is_said_of_a_broken_rule(look: Look) -> None:
+    assert "weights.bin" in look("broken-builds", "builds")["builds"].message
+    assert "torch.cuda.is_available" in look("broken-device", "builds", "training-data", "scores", "device")["device"].message
+
+
+def test_what_needs_a_failed_check_is_not_looked_at(look: Look) -> None:
+    results = look("broken-builds")
+    assert results["training-data"].status == "skipped"
+    assert results["training-data"].message == "not looked at, since builds failed"
+    assert results["batch"].status == "skipped"
+
+
+def test_a_published_test_that_mixes_the_batch_is_named(look: Look) -> None:
+    results = look("ganomaly", "builds", "training-data", "scores", "batch", budget=32, bn_at_test="batch")
+    assert failed(results) == ["batch"]
+    assert "it declares so" in results["batch"].message

@@ -1,0 +1,1 @@
+"""Detectors that break one rule each."""

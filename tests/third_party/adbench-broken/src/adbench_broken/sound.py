@@ -1,0 +1,19 @@
+"""A detector that keeps every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from adbench_harness.api import ModelSpec, hookimpl
+
+from .base import MeanImage, spec
+
+adbench_api = 1
+
+SPEC = spec("sound", MeanImage)
+
+
+@hookimpl
+def register_models(register: Callable[[ModelSpec], None]) -> None:
+    """Register it."""
+    register(SPEC)

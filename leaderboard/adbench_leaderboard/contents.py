@@ -25,6 +25,7 @@ STATIC: Final = (
     "static/downloads.css",
     "static/explore.css",
     "static/explore.js",
+    "static/fold.js",
     "static/index.css",
     "static/reproduction.css",
     "static/model.css",

@@ -43,6 +43,14 @@ class Beside:
         return (*self.row.barred, *known)
 
     @property
+    def why(self) -> str:
+        """``unranked`` without the word of the mark that begins it."""
+        return next(
+            (said for mark in self.marks if (said := self.unranked.removeprefix(f"{mark.word}: ")) != self.unranked),
+            self.unranked,
+        )
+
+    @property
     def rule(self) -> str:
         """The threshold rule of both figures; "none" for one that needs none."""
         return NO_RULE if FIGURES[self.row.figure] in AREAS else published().study.rule

@@ -29,6 +29,33 @@ def test_a_rule_is_chosen_with_and_without_script(chromium: Any, served: Any, ta
     assert tab.no_problems("rule") == []
 
 
+def test_another_rule_keeps_the_order_and_what_is_filtered_and_changes_rates_alone(tab: Any, served: Any) -> None:
+    shown = """() => [...document.querySelectorAll('.figures-board')].flatMap(table => [...table.tBodies])
+        .filter(body => body.checkVisibility()).flatMap(body => [...body.rows]).filter(row => row.checkVisibility())
+        .map(row => [...row.cells].filter(cell => cell.checkVisibility()).map(cell => cell.textContent))"""
+    tab.page.goto(f"{served.address}index.html")
+    tab.page.locator(".figures-board th", has_text="ROC AUC").nth(1).get_by_role("button").click()
+    tab.page.select_option("select[name=modality]", "synthetic CT")
+    before = tab.page.evaluate(shown)
+    tab.page.check("input[value=youden]")
+    after = tab.page.evaluate(shown)
+    assert [len(row) for row in after] == [len(row) for row in before]
+    assert [(row[0], *row[3:]) for row in after[1:]] == [(row[0], *row[3:]) for row in before[1:]]
+    assert [row[1:3] for row in after[1:4]] != [row[1:3] for row in before[1:4]]
+    tab.page.check("input[value=normal-q95]")
+    assert tab.page.evaluate(shown) == before
+    # What no script had to do is the same.
+    without = tab.page.context.browser.new_context(java_script_enabled=False).new_page()
+    without.goto(f"{served.address}index.html")
+    without.check("input[value=youden]")
+    row = without.locator(".figures-board tbody:visible tr", has_text="multikd").first
+    assert [words.splitlines()[0] for words in row.locator("td:visible").all_inner_texts()[-2:]] == [
+        words.splitlines()[0] for words in next(row for row in after if row[0] == "multikd")[1:3]
+    ]
+    without.context.close()
+    assert tab.no_problems("rules") == []
+
+
 def test_figures_are_sorted_missing_last(tab: Any, served: Any) -> None:
     tab.page.goto(f"{served.address}index.html")
     models = column(tab, ".figures-board", 0)
@@ -63,6 +90,23 @@ def test_datasets_and_models_are_filtered(tab: Any, served: Any) -> None:
     tab.page.locator(".figures-board thead a:visible", has_text="phantom").wait_for()
     assert len(column(tab, ".figures-board", 0)) == 3
     assert tab.no_problems("filter") == []
+
+
+def test_what_an_address_points_to_is_unfolded(tab: Any, served: Any) -> None:
+    tab.page.goto("about:blank")
+    tab.page.goto(f"{served.address}reproduction.html#on-c-nmc")
+    fold = tab.page.locator("#on-c-nmc")
+    tab.expect(fold).to_have_attribute("open", "")
+    tab.page.locator(".glance a", has_text="br35h").click()
+    tab.expect(tab.page.locator("#on-br35h")).to_have_attribute("open", "")
+    # Closed by hand, and asked for again.
+    fold = tab.page.locator("#on-br35h")
+    fold.locator("summary").click()
+    tab.expect(fold).not_to_have_attribute("open", "")
+    tab.page.locator(".glance a", has_text="br35h").click()
+    tab.expect(fold).to_have_attribute("open", "")
+    tab.expect(fold).to_be_in_viewport()
+    assert tab.no_problems("fold") == []
 
 
 def test_a_run_is_opened_from_the_first_page(tab: Any, served: Any) -> None:

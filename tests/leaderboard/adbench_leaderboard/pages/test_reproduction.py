@@ -144,8 +144,8 @@ def test_unranked_runs_stand_apart_and_no_count_has_them(store: Store, page: Pag
     assert [row[0] for row in rows[apart + 1 :]] == ["f-anogan", "ganomaly (bn_at_test=batch)"]
     # No verdict, but the reason and the gap.
     for row in rows[apart + 1 :]:
-        assert row[3].split("\n")[0].split() == ["\N{EMPTY SET}", "not", "comparable", "transductive", *row[3].split()[4:]]
-        assert row[3].endswith("transductive: the batch")
+        assert row[3].startswith("\N{EMPTY SET} not comparable transductive ")
+        assert row[3].endswith(" the batch")
         assert re.fullmatch(r"[+-]\d\.\d{3}", row[4])
     assert ["Unranked"] in table(shown, "ROC AUC of each seed on head-ct")
     said = words(shown)

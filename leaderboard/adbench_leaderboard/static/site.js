@@ -13,12 +13,12 @@
   };
 
   const words = (cell) => {
-    const parts = [];
+    let found = "";
     for (const node of cell.childNodes) {
-      if (node.nodeType === Node.TEXT_NODE) parts.push(node.data);
-      else if (node.nodeType === Node.ELEMENT_NODE && !node.hidden && !node.classList.contains("sort-only")) parts.push(words(node));
+      if (node.nodeType === Node.TEXT_NODE) found += node.data;
+      else if (node.nodeType === Node.ELEMENT_NODE && !node.hidden && !node.matches(".sort-only, wbr")) found += ` ${words(node)} `;
     }
-    return parts.join(" ").replace(/[\s\u202f]+/g, " ").trim();
+    return found.replace(/[\s\u202f]+/g, " ").trim();
   };
   const shown = (part) => !part.hidden && getComputedStyle(part).display !== "none";
 
@@ -154,8 +154,19 @@
     const found = /^[^\d\u2212-]*([\u2212-]?\d[\d\u202f]*(?:\.\d+)?)/.exec(cell ? cell.textContent.trim() : "");
     return found && !cell.classList.contains("missing") ? Number(found[1].replace(/\u202f/g, "").replace("\u2212", "-")) : NaN;
   };
+  // Their order on the page, noted when they leave it first: nothing is read of a large table while the page loads.
+  const placed = new WeakSet();
+  const ranked = (body) => [...body.rows].filter((row) => !row.matches(".head, .trivial"));
+  const note = (table) => {
+    if (placed.has(table)) return;
+    placed.add(table);
+    for (const body of table.tBodies) {
+      ranked(body).forEach((row, place) => { row.dataset.place = place; });
+    }
+  };
   const sort = (head, direction) => {
     const table = head.closest("table");
+    note(table);
     const column = Number(head.dataset.sort);
     const text = head.dataset.as === "text";
     for (const other of table.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
@@ -195,11 +206,6 @@
     head.append(button);
     button.addEventListener("click", () => turn(head));
   }
-  for (const table of document.querySelectorAll("table:has([data-sort])")) {
-    for (const body of table.tBodies) {
-      [...body.rows].filter((row) => !row.matches(".head, .trivial")).forEach((row, place) => { row.dataset.place = place; });
-    }
-  }
 
   // --- Filters ------------------------------------------------------------------------------------------------------------------
 
@@ -208,6 +214,7 @@
   const chosen = (name) => (form && form.elements[name] ? form.elements[name].value : "");
   const wanted = (part, names) => names.every((name) => !chosen(name) || part.dataset[name] === chosen(name));
 
+  const hide = (part, away) => { if (part.hidden !== away) part.hidden = away; };
   const filter = () => {
     const models = [new Set(), new Set()];
     const datasets = [new Set(), new Set()];
@@ -225,18 +232,20 @@
         }
       }
       // The second row of heads begins after the first column.
-      for (const row of [...table.tHead.rows].slice(1)) [...row.cells].forEach((cell, place) => { cell.hidden = !columns[place + 1]; });
-      for (const row of [...table.tBodies].flatMap((body) => [...body.rows])) {
-        if (row.dataset.family !== undefined) {
-          row.hidden = !wanted(row, ["family"]);
-          models[1].add(words(row.cells[0]));
-          if (!row.hidden && !away) models[0].add(words(row.cells[0]));
-        }
-        if (row.classList.contains("head")) continue;
-        let at = 0;
-        for (const cell of row.cells) {
-          cell.hidden = !columns[at];
-          at += cell.colSpan;
+      for (const row of [...table.tHead.rows].slice(1)) [...row.cells].forEach((cell, place) => hide(cell, !columns[place + 1]));
+      for (const body of table.tBodies) {
+        for (const row of body.rows) {
+          if (row.dataset.family !== undefined) {
+            hide(row, !wanted(row, ["family"]));
+            if (body === table.tBodies[0]) models[1].add(words(row.cells[0]));
+            if (body === table.tBodies[0] && !row.hidden && !away) models[0].add(words(row.cells[0]));
+          }
+          if (row.classList.contains("head")) continue;
+          let at = 0;
+          for (const cell of row.cells) {
+            hide(cell, !columns[at]);
+            at += cell.colSpan;
+          }
         }
       }
     }
@@ -246,9 +255,10 @@
   if (form) {
     filters.hidden = false;
     filters.open = matchMedia("(min-width: 40rem)").matches;
+    let narrowed = false;
     for (const choice of form.querySelectorAll("select")) {
       const value = state.get(choice.name);
-      if ([...choice.options].some((option) => option.value === value)) { choice.value = value; filters.open ||= value !== ""; }
+      if ([...choice.options].some((option) => option.value === value)) { choice.value = value; narrowed ||= value !== ""; }
       choice.addEventListener("change", () => { remember(choice.name, choice.value); filter(); });
     }
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -256,8 +266,36 @@
       for (const choice of form.querySelectorAll("select")) remember(choice.name, "");
       filter();
     }));
-    filter();
+    if (narrowed) { // else the page is as it came, and says so itself
+      filters.open = true;
+      filter();
+    }
   }
+
+  // --- Rules but the first ------------------------------------------------------------------------------------------------------
+
+  // Their bodies, read when one is chosen: a noscript is one piece of text until then. They lack what no rule changes, so each
+  // becomes a copy of the first body, in its order and without what is filtered away, with other rates.
+  const rates = (row) => [...row.cells].filter((cell) => cell.matches('[class^="s"], [class^="p"], .none:not(.auc)'));
+  const unfold = (ruled) => {
+    const kept = ruled.querySelector(":scope > noscript");
+    if (!kept) return;
+    const table = ruled.querySelector(".figures-board");
+    const others = new DOMParser().parseFromString(kept.textContent, "text/html").querySelectorAll("tbody");
+    kept.remove();
+    note(table);
+    for (const other of others) {
+      const body = table.tBodies[0].cloneNode(true);
+      body.className = other.className;
+      body.querySelector(".head span").replaceWith(other.querySelector(".head span"));
+      const rows = [...ranked(body).sort((one, next) => one.dataset.place - next.dataset.place), ...body.querySelectorAll(".trivial")];
+      [...ranked(other), ...other.querySelectorAll(".trivial")].forEach((row, place) => {
+        const own = rates(rows[place]);
+        rates(row).forEach((cell, at) => { hide(cell, own[at].hidden); own[at].replaceWith(cell); });
+      });
+      table.append(body);
+    }
+  };
 
   // --- Rule and order of the address --------------------------------------------------------------------------------------------
 
@@ -266,9 +304,16 @@
     if (state.has("rule")) input.checked = input.value === state.get("rule") || input.checked;
     input.addEventListener("change", () => {
       remember("rule", input.value);
+      unfold(input.closest(".ruled"));
       for (const head of input.closest(".ruled").querySelectorAll("[aria-sort]")) sort(head, head.getAttribute("aria-sort"));
     });
   }
+  // A browser that goes back to a page checks what was checked, and says nothing of it.
+  const unfoldChosen = () => {
+    for (const input of rules) if (input.checked && !input.matches(".pick-1")) unfold(input.closest(".ruled"));
+  };
+  unfoldChosen();
+  addEventListener("pageshow", unfoldChosen);
   const [id, column, direction] = (state.get("sort") || "").split(" ");
   const table = id && document.getElementById(id);
   const head = table && [...table.querySelectorAll("th[data-sort]")].find((one) => one.dataset.sort === column);

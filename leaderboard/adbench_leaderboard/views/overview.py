@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from adbench_harness.reproduction import PROTOCOL
+
 from .. import names, wording
 from ..queries import NO_RULE, Run
 from ..site import Site
@@ -36,6 +38,16 @@ class Overview:
     def rules(self) -> Sequence[str]:
         """The rules, those first that see no test label."""
         return sorted(self.board.rules, key=lambda rule: rule in self.oracles)
+
+    @property
+    def sees_labels(self) -> bool:
+        """Whether all its rules see test labels."""
+        return bool(self.rules) and self.oracles.issuperset(self.rules)
+
+    @property
+    def repeats_study(self) -> bool:
+        """Whether the protocol is that of the published study which adbench reproduces."""
+        return self.board.key.name == PROTOCOL
 
     @property
     def notes(self) -> list[str]:

@@ -30,10 +30,11 @@ def page(results: Results, tmp_path: Path, read: Callable[[Path], Any]) -> Page:
         ingest(results)
         with reading(results.database) as db:
             site = Site(db, queries.runs(db), "0.1.0")
-            (file,) = index.files(site, Templates.of(site))
+            switch, file = index.files(site, Templates.of(site))
         (tmp_path / file.path).write_bytes(file.content)
         found = read(tmp_path / file.path)
         found.markup = file.content.decode()
+        found.switch = switch.content.decode()
         return found
 
     return made
@@ -54,7 +55,7 @@ def test_a_row_a_model_and_a_body_a_rule(make_run: MakeRun, page: Page) -> None:
     make_run("pca-mias-1", dataset="mias")
     make_run("kd-mias-1", model="kd", dataset="mias")
     found = page()
-    heat, board = found.tables
+    heat, board, others = found.tables
     assert rows(heat) == [
         ["Model", "mias", "phantom"],
         ["kd", "• 0.917", "no run"],
@@ -64,14 +65,21 @@ def test_a_row_a_model_and_a_body_a_rule(make_run: MakeRun, page: Page) -> None:
     assert [cell.split(" ")[0] for cell in board.rows[0]] == ["Model", "mias", "phantom", "Runs", "Newest"]
     assert board.rows[0][1] == "mias 3 abnormal, 4 normal · split 0"
     # Above 0.35 lie all abnormal images and one of four normal ones; above 0.75 two of three and none.
-    assert [row[0].partition(" highest")[0] for row in board.rows if len(row) == 1] == ["best F1 oracle", "Youden oracle"]
+    heads = [[row[0].partition(" highest")[0] for row in table.rows if len(row) == 1] for table in (board, others)]
+    assert heads == [["best F1 oracle"], ["Youden oracle"]]
     assert rows(board)[3:6] == [
         ["kd", "1.000", "0.750", "0.917 a", "no run", "1", "2026-01-02"],
         ["pca", "1.000", "0.750", "0.917 a", "1.000", "0.875 runs 0.750-1.000", "0.958 runs 0.917-1.000", "3", "2026-01-03"],
         ["every image called abnormal", "1.000", "0.000", "-", "1.000", "0.000", "-", "", ""],
     ]
-    assert [row[0] for row in board.rows].count("random scores") == 2
-    for cell in [cell for row in board.rows for cell in row if re.match(r"\d\.\d{3}", cell)]:
+    # The other rules are without what no rule changes.
+    assert rows(others)[3:6] == [
+        ["kd", "1.000", "0.750", "no run"],
+        ["pca", "1.000", "0.750", "1.000", "0.875 runs 0.750-1.000"],
+        ["every image called abnormal", "1.000", "0.000", "1.000", "0.000"],
+    ]
+    assert [[row[0] for row in table.rows].count("random scores") for table in (board, others)] == [1, 1]
+    for cell in [cell for row in [*board.rows, *others.rows] for cell in row if re.match(r"\d\.\d{3}", cell)]:
         value, low, high = (float(number) for number in re.findall(r"\d\.\d{3}", cell)[:3])
         assert low <= value <= high, cell
 
@@ -86,11 +94,20 @@ def test_the_switch_begins_with_the_honest_rule_and_needs_no_script(make_run: Ma
     ]
     # With no held-out images the honest rule is refused; random scores have no threshold either.
     assert ["pca", "-", "-", "0.917", "1", "2026-01-02"] in rows(found.tables[1])
-    css = (Path(index.__file__).parents[1] / "static/index.css").read_text(encoding="utf-8")
     for place in (1, 2):
         assert f'class="pick-{place}"' in found.markup
         assert f'<tbody class="rule rule-{place}">' in found.markup
-        assert f".ruled:has(.pick-{place}:checked) .rule:not(.rule-{place})" in css
+        assert f".rules:has(.pick-{place}:checked) ~ * .rule:not(.rule-{place})," in found.switch
+    assert "pick-3" not in found.switch
+    assert "No honest rule" not in found.text
+
+
+def test_a_board_without_an_honest_rule_says_so(make_run: MakeRun, page: Page) -> None:
+    make_run("a", thresholds=("youden", "best-f1"))
+    found = page()
+    assert "No honest rule here." in found.text
+    assert "upper bounds" in found.text
+    assert "published study" not in found.text
 
 
 def test_figures_are_of_one_split_and_ranges_of_all(make_run: MakeRun, page: Page) -> None:
@@ -98,7 +115,7 @@ def test_figures_are_of_one_split_and_ranges_of_all(make_run: MakeRun, page: Pag
     make_run("a-2", split=2, scores=OTHER)
     make_run("b-2", model="kd", split=2, scores=OTHER)
     make_run("c-1", model="ae", split=1)
-    heat, board = page().tables
+    heat, board, _ = page().tables
     assert "split 1" in board.rows[0][1]
     assert ["pca", "1.000", "0.750 runs 0.750-1.000", "0.917 a runs 0.917-1.000", "2", "2026-01-02"] in rows(board)
     assert ["kd", "not on split 1", "1", "2026-01-02"] in rows(board)
@@ -128,7 +145,7 @@ def test_runs_that_may_not_meet_stand_apart(make_run: MakeRun, page: Page) -> No
     make_run("d", model="off", overrides={"epochs": "2"})
     make_run("e", model="part", fingerprint="e" * 16, partial="3 missing")
     found = page()
-    digests, heat, other = found.tables[0], found.tables[2], found.tables[4:]
+    digests, heat, other = found.tables[0], found.tables[3], found.tables[6:]
     assert heat.rows[0] == ["Model", "phantom 01234567", "phantom dddddddd"]
     assert [[row[0] for row in table.rows[1:-1]] for table in (digests, heat)] == [["kd"], ["pca"]]
     assert [table.caption for table in other] == ["Unranked runs", "Runs on partial copies"]

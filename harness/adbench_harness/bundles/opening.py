@@ -7,10 +7,10 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from ..api import ArchiveError, DataError
 from .form import INDEX, LARGEST, SIGNATURE, Entry, Index, printable, read_index
@@ -57,20 +57,26 @@ def opened(path: Path) -> Iterator[Bundle]:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    with _damage_named(path), path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
-        size = path.stat().st_size
-        members = _members(archive, size, path)
-        content = _small(archive, members, INDEX, path)
-        if content is None:
-            raise DataError(f"{path}: has no {INDEX}, so it is no bundle of adbench")
-        index = read_index(content, str(path))
-        signature = _small(archive, members, SIGNATURE, path)
-        _check_names(index, members, path)
-        for name, entry in index.files.items():
-            _check_file(archive, members[name], entry, path)
-        stream.seek(0)
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        yield Bundle(path, sha256, index, content, signature, archive)
+    with ExitStack() as stack:
+        with _damage_named(path):
+            stream = stack.enter_context(path.open("rb"))
+            bundle = _looked_over(path, stream, stack.enter_context(zipfile.ZipFile(stream)))
+        yield bundle
+
+
+def _looked_over(path: Path, stream: BinaryIO, archive: zipfile.ZipFile) -> Bundle:
+    members = _members(archive, path.stat().st_size, path)
+    content = _small(archive, members, INDEX, path)
+    if content is None:
+        raise DataError(f"{path}: has no {INDEX}, so it is no bundle of adbench")
+    index = read_index(content, str(path))
+    signature = _small(archive, members, SIGNATURE, path)
+    _check_names(index, members, path)
+    for name, entry in index.files.items():
+        _check_file(archive, members[name], entry, path)
+    stream.seek(0)
+    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Bundle(path, sha256, index, content, signature, archive)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pydantic import JsonValue, ValidationError
 
 from .. import protocol as rules
 from .. import registry
-from ..api import DataError, DatasetSpec, FitRules, ModelSpec, NotImportedError, OptionError, UnknownNameError
+from ..api import DataError, DatasetSpec, FitRules, ModelSpec, NotImportedError, OptionError, Subset, UnknownNameError
 from ..data.duplicates import samples_to_split
 from ..data.listing import Listing, listing
 from ..home import Home
@@ -83,9 +83,7 @@ def plan_of(claim: Claim, around: Surroundings, *, our_code: bool = False) -> Pl
     asked, dataset = _dataset(claim, around)
     options = options_of(model.spec.options, cell.options, around.files, claim.what)
     found = _listing(claim, asked, dataset, around)
-    with registry.blamed("protocol", protocol.spec.name, "to split"):
-        samples = samples_to_split(found, around.home, protocol.spec, around.progress)
-        subsets = rules.split(protocol.spec, dataset.spec.name, samples, cell.split, protocol.fit.train_size)
+    subsets = _split(claim, protocol, found, around)
     ours = plugin_provenance(model.source.name, model.source.distribution, model.module, model.spec.revision)
     of_data = plugin_provenance(dataset.source.name, dataset.source.distribution, dataset.module, dataset.spec.revision)
     plugins = {"model": ours if our_code else claim.plugin, "dataset": of_data}
@@ -145,6 +143,16 @@ def _dataset(claim: Claim, around: Surroundings) -> tuple[str, Plugin[DatasetSpe
         raise UnknownNameError(
             f"{claim.what} is on a dataset that is not here: {error}; if it is a folder of yours, say where: --dataset folder:/path"
         ) from None
+
+
+def _split(claim: Claim, protocol: ResolvedProtocol, found: Listing, around: Surroundings) -> Mapping[str, Subset]:
+    spec = protocol.spec
+    try:
+        with registry.blamed("protocol", spec.name, "to split"):
+            samples = samples_to_split(found, around.home, spec, around.progress)
+            return rules.split(spec, found.spec.name, samples, claim.cell.split, protocol.fit.train_size)
+    except OptionError as error:
+        raise DataError(f"{claim.what}: {error}") from None
 
 
 def _listing(claim: Claim, asked: str, dataset: Plugin[DatasetSpec], around: Surroundings) -> Listing:

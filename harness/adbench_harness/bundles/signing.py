@@ -17,7 +17,6 @@ NAMESPACE: Final = "adbench-bundle"
 """Keeps a signature of a bundle from being taken for one of anything else, and the other way round."""
 PROGRAM: Final = "ssh-keygen"
 NOT_HERE: Final = f"{PROGRAM} is not installed; it comes with OpenSSH 8.2 or later (Debian: apt install openssh-client)"
-SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _look(bundle: Bundle, file: Path, signers: Path | None) -> Signature:
 def _run(bundle: Bundle, action: str, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
     named = [] if action == "find-principals" else ["-n", NAMESPACE]
     command = [PROGRAM, "-Y", action, *named, *words]
-    return subprocess.run(command, input=bundle.index_content, capture_output=True, check=False, timeout=SECONDS)
+    return subprocess.run(command, input=bundle.index_content, capture_output=True, check=False)
 
 
 def _key(done: subprocess.CompletedProcess[bytes], bundle: Bundle) -> str:

@@ -14,7 +14,6 @@ from ..home import Home
 from ..registry import PluginName, unknown_name
 from .checks import Check
 from .dataset_checks import dataset_checks
-from .model_checks import model_checks
 from .report import Report
 from .subject import BUDGET, IMAGE_SIZE, ModelSubject
 from .supervise import TIME_LIMIT, Heard, Supervised
@@ -39,6 +38,8 @@ def check_model(
         PluginError: if the plugin can't be loaded.
         OptionError: for an unknown option, check or device.
     """
+    from .model_checks import model_checks  # scikit-learn, which no dataset needs
+
     plugin = registry.model(name)
     words = dict(settings or {})
     options = plugin.spec.options.parse(words)

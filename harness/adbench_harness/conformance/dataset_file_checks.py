@@ -160,7 +160,8 @@ def _verified(subject: DatasetSubject, own: DatasetSpec) -> str:
     if found is None:
         return "no manifest of an original"
     original = Original(own)
-    paths = {sample.path for sample in subject.samples} | {sample.mask for sample in subject.samples if sample.mask}
+    masks = {sample.mask for sample in subject.samples if sample.mask and (subject.root / sample.mask).is_file()}
+    paths = {sample.path for sample in subject.samples} | masks
     unknown = sorted(path for path in paths if original.place(path) is None)
     if unknown:
         raise BrokenRuleError(

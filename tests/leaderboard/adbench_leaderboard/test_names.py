@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adbench_leaderboard.names import printable, slug, web_address
+from adbench_leaderboard.names import breakable, printable, slug, web_address
 
 
 @pytest.mark.parametrize("name", ["pca", "mias-patches", "f_anogan", "multikd-phantom-03bf1902c5c48b33"])
@@ -52,3 +52,8 @@ def test_other_addresses_are_not(text: str) -> None:
 def test_printable_keeps_scripts_and_spells_out_controls() -> None:
     assert printable("\u0645\u06cc\u200c\u0631\n") == "\u0645\u06cc\u200c\u0631\n"
     assert printable("a\x00b\u202ec") == "a\\u0000b\\u202ec"
+
+
+def test_long_names_may_break_behind_their_parts_and_stay_text() -> None:
+    assert breakable("a/b_c=d") == "a/<wbr>b_<wbr>c=<wbr>d"
+    assert breakable("<b>//__\u202e") == "&lt;b&gt;//__\\<wbr>u202e"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from types import CodeType
+from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from adbench_harness.metrics.thresholds import TRIVIAL
@@ -14,6 +16,25 @@ from . import cells, charts, names, wording
 from .queries import ALL
 from .site import File, Site
 from .tables import by_protocol, dataset_key
+
+
+class _Compiled(BytecodeCache):
+    """Templates that this process compiled before, for another site: a second's work."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], CodeType | None] = {}
+        """By key and digest of the source."""
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill in what is known."""
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        self._known[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED: Final = _Compiled()
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,7 @@ class Templates:
             loader=PackageLoader("adbench_leaderboard"),
             autoescape=True,
             undefined=StrictUndefined,
+            bytecode_cache=COMPILED,
             finalize=_finalize,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -23,5 +23,12 @@ def test_a_folder_of_vectors_is_taken_however_it_is_typed(tmp_path: Path, equals
     assert "test_ganomaly.py::test_training[none]" in done.stdout, "nothing of it in that folder: skipped, with the reason"
 
 
-def test_only_the_folder_moves_behind_its_option() -> None:
+def test_only_folders_move_behind_their_options() -> None:
     assert joined(["-m", "parity", "--parity-dir", "/a b", "-q"]) == ["-m", "parity", "--parity-dir=/a b", "-q"]
+    assert joined(["--adbench-home", "h", "--adbench-model", "pca", "--parity-dir=p"]) == [
+        "--adbench-home=h",
+        "--adbench-model",
+        "pca",
+        "--parity-dir=p",
+    ]
+    assert joined(["--adbench-home"]) == ["--adbench-home"]

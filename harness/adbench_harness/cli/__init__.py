@@ -16,6 +16,7 @@ from .plugins import plugins
 from .protocols import protocols
 from .results import results
 from .run import run
+from .scaffolding import new_dataset, new_model
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -35,6 +36,8 @@ def cli() -> None:
 
 for command in (run, demo, models, datasets, protocols, plugins, results, leaderboard):
     cli.add_command(command)
+models.add_command(new_model)
+datasets.add_command(new_dataset)
 
 
 def main() -> None:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache
-from pathlib import Path
 from typing import ClassVar, Final, Literal, Self
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every reader of PyTorch code expects
@@ -54,12 +52,8 @@ class MultiKDOptions(Options):
 
     lengths: ClassVar = frozenset({"distil_epochs"})
 
-    teacher: Literal["imagenet", "imagenet-features", "random"] | Path = Field(
-        "imagenet", description="imagenet, imagenet-features, random, or the path of a VGG-16 state dict"
-    )
-    teacher_kind: Literal["imagenet", "imagenet-features"] | None = Field(
-        None, description="for a path: which input its weights were trained for, if that can't be recognised"
-    )
+    teacher: vgg16.Source = Field("imagenet", description=vgg16.SOURCE_MEANING)
+    teacher_kind: vgg16.Pretrained | None = Field(None, description=vgg16.KIND_MEANING)
     teacher_input: vgg16.Input = Field(
         "plain", description="plain: images in [0, 1] as the public code gives them; trained: what the weights were trained for"
     )
@@ -81,34 +75,23 @@ class MultiKDOptions(Options):
         description="memory for the teacher's features of the training images, which never change; 0 = none",
     )
 
-    @field_validator("teacher")
-    @classmethod
-    def _teacher_exists(cls, teacher: str | Path) -> str | Path:
-        if isinstance(teacher, Path) and not teacher.is_file():
-            raise ValueError(f"no such file: {teacher}")
-        return teacher.absolute() if isinstance(teacher, Path) else teacher
+    @property
+    def choice(self) -> vgg16.Choice:
+        """The teacher's weights and input."""
+        return vgg16.Choice("teacher", self.teacher, self.teacher_kind, self.teacher_input)
 
     @model_validator(mode="after")
     def _inputs_make_sense(self) -> Self:
-        if self.teacher == "random" and self.teacher_input == "trained":
-            raise ValueError("teacher_input=trained has no meaning for a random teacher, which was trained for nothing")
+        self.choice.check()
         return self
 
     def identity(self) -> dict[str, Json]:
-        """How much is cached changes time, not results. What a teacher from a file is counts, not whether it had to be said."""
-        plain = {name: value for name, value in super().identity().items() if name != "feature_cache_mib"}
-        if isinstance(self.teacher, Path):
-            plain["teacher_kind"] = _weights(self.teacher, self.teacher_kind).kind
-        return plain
+        """How much is cached changes time, not results."""
+        return self.choice.identity({name: value for name, value in super().identity().items() if name != "feature_cache_mib"})
 
     def labels(self) -> dict[str, str]:
         """A teacher from a file is named by what it is and its hash."""
-        words = {name: word for name, word in super().labels().items() if name != "feature_cache_mib"}
-        if isinstance(self.teacher, Path):
-            weights = _weights(self.teacher, self.teacher_kind)
-            words["teacher"] = f"{weights.kind}@{weights.sha256[:8]}"
-            words.pop("teacher_kind", None)
-        return words
+        return self.choice.labels({name: word for name, word in super().labels().items() if name != "feature_cache_mib"})
 
 
 class Cloner(nn.Module):
@@ -156,26 +139,11 @@ class MultiKD(TrainedDetector):
             raise OptionError(f"multikd needs an image size divisible by {STRIDE}, not {context.image_size}")
         self.options = options
         self.weight = 0.0 if options.direction_only else options.value_weight
-        self._teacher_facts: dict[str, Json]
-        self.teacher = self._make_teacher(context).to(context.device, context.dtype)
+        teacher, self._teacher_facts = options.choice.network(context.generator)
+        self.teacher = teacher.to(context.device, context.dtype)
         self.cloner = Cloner(SMALL if options.cloner == "small" else EQUAL, options.cloner_bias)
-        _xavier(self.cloner, context.generator)
+        vgg16.xavier(self.cloner, context.generator)
         self.cloner.to(context.device, context.dtype).eval()
-
-    def _make_teacher(self, context: BuildContext) -> vgg16.VGG16:
-        if self.options.teacher != "random":
-            weights = _weights(self.options.teacher, self.options.teacher_kind)
-            self._teacher_facts = weights.provenance(self.options.teacher_input)
-            return vgg16.build(weights, self.options.teacher_input)
-        teacher = vgg16.build(None)
-        _xavier(teacher, context.generator)
-        self._teacher_facts = {
-            "kind": "random",
-            "values_sha256": vgg16.values_sha256(teacher.state_dict()),
-            "input": "RGB in [0, 1]",
-            "as_in_the_study": False,
-        }
-        return teacher
 
     def phases(self, images: Images, context: FitContext) -> Iterator[Phase]:
         """One phase: distil."""
@@ -275,24 +243,8 @@ class MultiKD(TrainedDetector):
         return len(images) * sum(features.nbytes for features in sample) / 2**20
 
 
-@lru_cache(maxsize=1)
-def _weights(teacher: vgg16.Kind | Path, stated: vgg16.Kind | None) -> vgg16.Weights:
-    """Read once for the name of the variant and for the run."""
-    return vgg16.pretrained(teacher, stated)
-
-
 def _three_channels(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-
-
-def _xavier(network: nn.Module, generator: torch.Generator) -> None:
-    """Xavier uniform weights for every convolution, as the public code initialises its networks; biases as PyTorch does."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.xavier_uniform_(module.weight, generator=generator)
-            if module.bias is not None:
-                bound = module.weight[0].numel() ** -0.5
-                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 
 
 @hookimpl

@@ -9,6 +9,8 @@ Two families of weights exist, and each was trained for an input of its own:
 
 The public Multi-KD code feeds IMAGENET1K_V1 plain images in [0, 1] all the same. Which input a network gets is therefore a choice
 of its own: ``plain`` leaves the mean (and the std) out, ``trained`` gives what the weights were trained for.
+
+Multi-KD's teacher and the backbone of the feature-based detectors are chosen by the same options under names of their own: ``Choice``.
 """
 
 from __future__ import annotations
@@ -17,17 +19,32 @@ import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.error import URLError
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from adbench_harness.api import Json, WeightsError, file_sha256
 
+Pretrained = Literal["imagenet", "imagenet-features"]
 Kind = Literal["imagenet", "imagenet-features", "random"]
 Input = Literal["plain", "trained"]
+
+
+def _there(source: str | Path) -> str | Path:
+    if isinstance(source, Path) and not source.is_file():
+        raise ValueError(f"no such file: {source}")
+    return source.absolute() if isinstance(source, Path) else source
+
+
+Source = Annotated[Literal["imagenet", "imagenet-features", "random"] | Path, AfterValidator(_there)]
+"""Type of an option that says which weights: by name, or the path of a state dict that is there."""
+SOURCE_MEANING: Final = "imagenet, imagenet-features, random, or the path of a VGG-16 state dict"
+KIND_MEANING: Final = "for a path: which input its weights were trained for, if that can't be recognised"
 
 BLOCKS: Final = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 V1_MEAN: Final = (0.485, 0.456, 0.406)
@@ -70,6 +87,23 @@ class VGG16(nn.Module):
                 pools.append(x)
         return pools[1:]
 
+    def outputs(self, images: Tensor, depths: Sequence[str]) -> list[Tensor]:
+        """Outputs at ``depths``, in their order: ``block3`` is what enters the third max-pool, ``pool3`` what leaves it.
+
+        Layers beyond the deepest are not computed.
+        """
+        x = images if self.plain else (images - self.get_buffer("mean")) / self.get_buffer("std")
+        found: dict[str, Tensor] = {}
+        for layer in self.features:
+            if isinstance(layer, nn.MaxPool2d):
+                found[f"block{len(found) // 2 + 1}"] = x
+            x = layer(x)
+            if isinstance(layer, nn.MaxPool2d):
+                found[f"pool{len(found) // 2 + 1}"] = x
+                if found.keys() >= set(depths):
+                    break
+        return [found[depth] for depth in depths]
+
     def normalise(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Take images in [0, 1] as (images - mean) / std, a mean and a std for each of three channels."""
         self.mean = torch.tensor(mean, dtype=torch.float64).reshape(1, 3, 1, 1).to(self.get_buffer("mean"))
@@ -94,7 +128,7 @@ class Weights:
     tensors: Mapping[str, Tensor]
 
     def provenance(self, given: Input) -> dict[str, Json]:
-        """What a run keeps about its teacher; the study's was IMAGENET1K_V1, fed as the public code feeds it."""
+        """What a run keeps about its weights; the study's was IMAGENET1K_V1, fed as the public code feeds it."""
         words = {
             ("imagenet", "plain"): "RGB in [0, 1]",
             ("imagenet", "trained"): f"(RGB in [0, 1] - {V1_MEAN}) / {V1_STD}",
@@ -109,17 +143,79 @@ class Weights:
         }
 
 
-def pretrained(teacher: Kind | Path, stated: Kind | None = None) -> Weights:
+@dataclass(frozen=True)
+class Choice:
+    """Which weights a frozen VGG-16 has and what it is given, as a detector's options NAME, NAME_kind and NAME_input say."""
+
+    name: str
+    source: Kind | Path
+    stated: Pretrained | None
+    given: Input
+
+    def check(self) -> None:
+        """Raise ValueError where the options contradict each other."""
+        if self.source == "random" and self.given == "trained":
+            raise ValueError(f"{self.name}_input=trained has no meaning for a random {self.name}, which was trained for nothing")
+
+    def identity(self, plain: dict[str, Json]) -> dict[str, Json]:
+        """What weights from a file are counts, not whether it had to be said."""
+        plain[f"{self.name}_input"] = self.given
+        if isinstance(self.source, Path):
+            plain[f"{self.name}_kind"] = self._weights().kind
+        return plain
+
+    def labels(self, words: dict[str, str]) -> dict[str, str]:
+        """Weights from a file are named by what they are and their hash; for random ones there is one input."""
+        if isinstance(self.source, Path):
+            weights = self._weights()
+            words[self.name] = f"{weights.kind}@{weights.sha256[:8]}"
+            words.pop(f"{self.name}_kind", None)
+        elif self.source == "random":
+            words.pop(f"{self.name}_input", None)
+        return words
+
+    def network(self, generator: torch.Generator) -> tuple[VGG16, dict[str, Json]]:
+        """The network, frozen, on the CPU in float32, and what a run keeps about it; random weights come from ``generator``.
+
+        Raises:
+            WeightsError: as ``pretrained``.
+        """
+        if self.source != "random":
+            weights = self._weights()
+            return build(weights, self.given), weights.provenance(self.given)
+        made = build(None)
+        xavier(made, generator)
+        facts: dict[str, Json] = {
+            "kind": "random",
+            "values_sha256": values_sha256(made.state_dict()),
+            "input": "RGB in [0, 1]",
+            "as_in_the_study": False,
+        }
+        return made, facts
+
+    def _weights(self) -> Weights:
+        return _read_once(self.source, self.stated, self.name)
+
+
+@lru_cache(maxsize=1)
+def _read_once(source: Kind | Path, stated: Pretrained | None, option: str) -> Weights:
+    """Read once for the name of the variant and for the run."""
+    return pretrained(source, stated, option)
+
+
+def pretrained(source: Kind | Path, stated: Pretrained | None = None, option: str = "teacher") -> Weights:
     """ImageNet weights by torchvision, or from a state dict in a file (the whole network, or its ``features`` alone).
+
+    ``option`` is what the user calls ``source``.
 
     Raises:
         WeightsError: if the download fails, or the file holds another network, or its kind can't be told and is not stated.
     """
-    if isinstance(teacher, Path):
-        tensors = _convolutions(_read(teacher), str(teacher))
-        return Weights(_kind_of(teacher, tensors, stated), values_sha256(tensors), tensors)
-    tensors = _convolutions(_download(teacher), teacher)
-    return Weights(teacher, values_sha256(tensors), tensors)
+    if isinstance(source, Path):
+        tensors = _convolutions(_read(source), str(source))
+        return Weights(_kind_of(source, tensors, stated, option), values_sha256(tensors), tensors)
+    tensors = _convolutions(_download(source, option), source)
+    return Weights(source, values_sha256(tensors), tensors)
 
 
 def build(weights: Weights | None, given: Input = "plain") -> VGG16:
@@ -136,6 +232,16 @@ def build(weights: Weights | None, given: Input = "plain") -> VGG16:
     return network.eval().requires_grad_(False)
 
 
+def xavier(network: nn.Module, generator: torch.Generator) -> None:
+    """Xavier uniform weights for every convolution, as the public Multi-KD code initialises its networks; biases as PyTorch does."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            if module.bias is not None:
+                bound = module.weight[0].numel() ** -0.5
+                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+
+
 def values_sha256(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over the values of all tensors in order, as float32."""
     digest = hashlib.sha256()
@@ -144,7 +250,7 @@ def values_sha256(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _download(kind: Kind) -> Mapping[str, Any]:
+def _download(kind: Kind, option: str) -> Mapping[str, Any]:
     from torchvision.models import VGG16_Weights  # 3 s to import, so only where it is needed
 
     weights = VGG16_Weights.IMAGENET1K_V1 if kind == "imagenet" else VGG16_Weights.IMAGENET1K_FEATURES
@@ -155,7 +261,7 @@ def _download(kind: Kind) -> Mapping[str, Any]:
         reason = getattr(error, "reason", error)
         raise WeightsError(
             f"cannot get VGG-16 weights {kind!r} from {weights.url} ({reason}); with no network, put that file at {target}, "
-            "or give a state dict with --set teacher=/path/to/vgg16.pth"
+            f"or give a state dict with --set {option}=/path/to/vgg16.pth"
         ) from None
     return state
 
@@ -186,7 +292,7 @@ def _convolutions(state: Mapping[str, Any], where: str) -> dict[str, Tensor]:
     return found
 
 
-def _kind_of(path: Path, tensors: Mapping[str, Tensor], stated: Kind | None) -> Kind:
+def _kind_of(path: Path, tensors: Mapping[str, Tensor], stated: Kind | None, option: str) -> Kind:
     if stated is not None:
         return stated
     first = tensors["features.0.bias"][: len(CAFFE_FIRST_BIASES)].double()
@@ -196,5 +302,5 @@ def _kind_of(path: Path, tensors: Mapping[str, Tensor], stated: Kind | None) -> 
         return "imagenet"
     raise WeightsError(
         f"{path}: these are neither torchvision's IMAGENET1K_V1 file nor the Caffe weights, so the input they were trained for is "
-        "unknown; say it with --set teacher_kind=imagenet (plain [0, 1]) or --set teacher_kind=imagenet-features"
+        f"unknown; say it with --set {option}_kind=imagenet (plain [0, 1]) or --set {option}_kind=imagenet-features"
     )

@@ -38,7 +38,9 @@ class IsolationForestOptions(BackboneOptions):
 
     depths: Depths = Field("pool2,pool3,pool4", description=DEPTHS_MEANING)
     trees: int = Field(100, ge=1, le=10_000, description="trees in the forest (the paper's t)")
-    subsample: int = Field(256, ge=FEWEST, le=65_536, description="training images a tree sees, drawn at random (the paper's psi)")
+    subsample: int = Field(
+        256, ge=FEWEST, le=65_536, description="training images a tree sees, drawn at random (the paper's psi)"
+    )
     fit_images: int = Field(20_000, ge=FEWEST, le=1_000_000, description="training images to draw from, at most, drawn at random")
 
 

@@ -1,9 +1,10 @@
-"""What a large site costs: python bench/leaderboard.py [MODELS] [SPLITS].
+"""What a large site costs: python bench/leaderboard.py [MODELS] [SPLITS] [SITE].
 
 Fills a database with scores of noise on the test sets' sizes of the seven datasets, and with figures that are drawn, not computed,
 since evaluating thousands of runs takes longer than all that is measured here. Then the site is built, built again with nothing
 new, and built after one more run. Prints seconds, also as multiples of a plain copy of the scores into Parquet in the same run,
-the index page's size, the largest memory, and how many files one more run touches.
+the index page's size, the largest memory, and how many files one more run touches. With SITE the site is kept there, to be opened
+by bench/page.py.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ COUNTS: Final = ("threshold", "tp", "fn", "fp", "tn")
 FAMILIES: Final = ("GAN", "distillation", "feature bank", "autoencoder")
 
 
-def main(models: int, splits: int) -> None:
+def main(models: int, splits: int, kept: Path | None) -> None:
     """Make the store, build its site three times, print a table."""
     random = np.random.default_rng(0)
     taken: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        results, site = Results(Path(folder) / "results"), Path(folder) / "site"
+        results, site = Results(Path(folder) / "results"), kept or Path(folder) / "site"
         results.runs.mkdir(parents=True)
         with writing(results.database, fresh=True) as db:
             for dataset in DATASETS:
@@ -178,4 +179,8 @@ def insert(db: duckdb.DuckDBPyConnection, table: str, values: dict[str, Any]) ->
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50, int(sys.argv[2]) if len(sys.argv) > 2 else 5)
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 50,
+        int(sys.argv[2]) if len(sys.argv) > 2 else 5,
+        Path(sys.argv[3]) if len(sys.argv) > 3 else None,
+    )

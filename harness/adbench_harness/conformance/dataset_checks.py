@@ -88,7 +88,7 @@ def _wrong_attribute(attributes: Any) -> str | None:
     return None
 
 
-@CHECKS.add("empty-folder", "says in words that an empty folder is not it")
+@CHECKS.add("empty-folder", "does not break down in an empty folder")
 def _empty_folder(subject: DatasetSubject) -> Seen:
     place = subject.folder / "empty"
     place.mkdir(exist_ok=True)
@@ -100,11 +100,7 @@ def _empty_folder(subject: DatasetSubject) -> Seen:
         raise BrokenRuleError(
             f"in an empty folder it fails with {type(error).__name__}: {error}; raise DataError with words that say what is missing"
         ) from error
-    if listed and not any(place.iterdir()):
-        return Seen("its files are missed when they are read")
-    if not listed:
-        raise BrokenRuleError("it lists nothing in an empty folder, and says nothing; raise DataError that says what is missing")
-    return Seen("it makes its files itself")
+    return Seen("its files are missed when they are read" if listed else "it lists nothing, which is refused")
 
 
 @CHECKS.add("ids", "names each sample once, and the same wherever the files lie", needs="lists")

@@ -83,7 +83,6 @@ BROKEN: Final[list[tuple[str, str, dict[str, str]]]] = [
     ("lists", "another split", {"change": LAST.format("official_split='val'")}),
     ("lists", "not a number", {"change": LAST.format("attributes={'area': float('nan')}")}),
     ("empty-folder", "an error", {"start": "(root / 'n00.png').read_bytes()"}),
-    ("empty-folder", "nothing said", {"start": "if not list(root.iterdir()): return []"}),
     ("ids", "twice", {"change": LAST.format("id='a00'")}),
     ("ids", "a path", {"change": EVERY.format("id=str(root / s.path)")}),
     ("ids", "the folder's name", {"change": EVERY.format("id=f'{root.name}/{s.path}'")}),

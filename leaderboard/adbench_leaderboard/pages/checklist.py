@@ -78,9 +78,9 @@ def places(site: Site) -> Mapping[str, tuple[str, str]]:
     assert run is not None
     return {
         "index": ("The comparison", "index.html"),
-        "dataset": (f"Each dataset's page, as {run.dataset}", names.dataset_page(run.dataset)),
-        "model": (f"Each model's page, as {run.variant}", site.model_page(run)),
-        "run": (f"Each run's page, as {run.run_id}", names.run_page(run)),
+        "dataset": (f"Each dataset's page, {run.dataset} for instance", names.dataset_page(run.dataset)),
+        "model": (f"Each model's page, {run.variant} for instance", site.model_page(run)),
+        "run": (f"Each run's page, {run.run_id} for instance", names.run_page(run)),
         "downloads": ("Downloads", "downloads.html"),
     }
 

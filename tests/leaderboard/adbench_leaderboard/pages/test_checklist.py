@@ -82,7 +82,7 @@ def test_the_page_counts_its_items_and_links_pages_that_answer(make_run: MakeRun
         )
         assert [tuple(map(str, counts))] == numbers
     assert "phantom: 8 train normal, 4 test normal, 3 test abnormal" in said
-    assert "Each run's page, as pca-1" in said
+    assert "Each run's page, pca-1 for instance" in said
 
 
 def test_places_are_pages_of_the_site(make_run: MakeRun, results: Results) -> None:

@@ -43,7 +43,9 @@ def test_runs_of_two_protocols_share_no_table(make_run: MakeRun, page: Callable[
     make_run("b", fit_digest="0" * 16)
     make_run("c", model="kd", overrides={"epochs": "2"})
     shown = page()
-    runs = {table.caption: [row[-1] for row in table.rows[2:]] for table in shown.tables if "uns" in table.caption.partition(" ")[0]}
+    runs = {
+        table.caption: [row[-1] for row in table.rows[2:]] for table in shown.tables if "uns" in table.caption.partition(" ")[0]
+    }
     found = {caption.partition(" and ")[0]: ids for caption, ids in runs.items()}
     assert found == {f"Runs under study version 1, digests {digit * 16}": [run] for digit, run in (("0", "b"), ("f", "a"))}
     assert [[row[-1] for row in table.rows[2:]] for table in shown.tables if table.caption == "Unranked runs"] == [["c"]]

@@ -40,6 +40,42 @@ class Received(BaseModel):
     """Fingerprint of the key it was signed with; None if it is not signed, or that was not checked."""
 
 
+class PixelEstimate(BaseModel):
+    """A figure over pixels with its 95 % interval, and what maps of noise give."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    method: str | None = None
+    """How the interval was made; None where there is none."""
+    random: float
+
+
+class Pixels(BaseModel):
+    """How well the detector's anomaly maps point, on test images whose lesions have masks; see ``metrics.pixels``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pixel_roc_auc: PixelEstimate
+    aupro: PixelEstimate
+    normal: int
+    """Images without a lesion."""
+    abnormal: int
+    """Images with a mask."""
+    left_out: int
+    """Test images that were not looked at: abnormal ones without a mask, or too many to look at."""
+    regions: int
+    inside: int
+    """Pixels in masks."""
+    outside: int
+    image_size: int
+    """Height and width of maps and masks."""
+    masks: str
+    """Digest of which images these are and of their masks."""
+
+
 class Manifest(BaseModel):
     """Everything about a run but its scores and curves."""
 
@@ -68,6 +104,8 @@ class Manifest(BaseModel):
     """Images, steps, images presented, epochs a phase, times resumed."""
     files: dict[str, str]
     """SHA-256 of the other files of the folder, by path with forward slashes."""
+    pixels: Pixels | None = None
+    """None where there are no masks, or the detector makes no maps; and for a run of before this was looked at."""
     received: Received | None = None
     """None for a run that was made here."""
 

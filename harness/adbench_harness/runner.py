@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from . import examples
+from . import examples, locating
 from .api import AdbenchError, InterruptedRunError, Sample, Subset
 from .building import build_detector
 from .cards import dataset_card, model_card, protocol_card
@@ -23,7 +23,7 @@ from .data.images import DeviceImages
 from .data.prepare import Prepared, prepare
 from .device import DTYPES, Compute, choose_device, describe, full_precision, memory_named, peak_memory
 from .home import Home, Results, make_folder
-from .manifest import Manifest
+from .manifest import Manifest, Pixels
 from .plan import Plan
 from .provenance import environment
 from .registry import blamed
@@ -76,6 +76,7 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
         work.prepare()
         work.train()
         scores = work.score()
+        work.locate()
         pictures = work.draw_examples(scores)
         if (place := results.runs / plan.run_id).exists():
             work.warnings.append(f"{place} was altered or could not be read, and is kept as {set_aside(place).name} beside it")
@@ -100,6 +101,8 @@ class Work:
     conditions: Conditions
     timings: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    pixels: Pixels | None = None
+    """Where test images have masks, and the detector makes maps."""
 
     def __post_init__(self) -> None:
         """Take the device and build the detector first: what can't work fails before time is spent."""
@@ -157,6 +160,26 @@ class Work:
             listen = self._progress("score")
             return score_images(self.detector, images, batch, self.device, listen, plan.request.seed, may_be_equal)
 
+    def locate(self) -> None:
+        """Whether the detector finds the place. Its scores don't depend on that, so one whose maps can't be used keeps its run."""
+        plan, rules = self.plan, self.plan.protocol.fit
+        masked = locating.choose(plan.dataset.spec.name, plan.request.split, plan.samples("test"), rules.image_size)
+        if masked is None or self.detector.transductive is not None:
+            return
+        blame = blamed("model", plan.model.source.qualified, "while its anomaly maps were compared with masks")
+        images, listen = self._images(masked.samples), self._progress("locate")
+        try:
+            with self._timed("locate"), blame, memory_named(rules.batch_size):
+                self.pixels = locating.locate(
+                    self.detector, images, masked, plan.listing, rules.batch_size, self.device, plan.request.seed, listen
+                )
+        except InterruptedRunError:
+            raise
+        except AdbenchError as error:
+            self.warnings.append(f"{plan.run_id} is stored without figures over pixels: {error}")
+        if self.pixels is None:
+            self.timings.pop("locate", None)
+
     def draw_examples(self, scores: Scores) -> Examples | None:
         """Pictures for people. No figure depends on them, so a detector that fails to make them keeps its run."""
         plan, batch = self.plan, self.plan.protocol.fit.batch_size
@@ -210,6 +233,7 @@ class Work:
                 "resumed": self.training.resumed,
             },
             files={},
+            pixels=self.pixels,
         )
 
     def _learnt(self) -> dict[str, torch.Tensor]:
@@ -217,7 +241,7 @@ class Work:
         with blamed("model", self.plan.model.source.qualified, "while its weights were taken"):
             return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.detector.state().items()}
 
-    def _images(self, samples: list[Sample]) -> DeviceImages:
+    def _images(self, samples: Sequence[Sample]) -> DeviceImages:
         return DeviceImages(self.prepared, [sample.id for sample in samples], self.device, self.dtype)
 
     def _progress(self, stage: str) -> _Progress:

@@ -162,5 +162,6 @@ def _manifest(run_id: str, base: Plan, other: Plan, trained: Manifest, left: Lef
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "dataset": card,
             "files": {},
+            "pixels": None,  # of the dataset that was learnt from
         }
     )

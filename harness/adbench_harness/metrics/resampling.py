@@ -166,13 +166,13 @@ def _curve_figures(at: Counts) -> Drawn:
     return {
         "pr_auc": (step * precision[:, :-1]).sum(1),
         "pr_auc_trapezoid": (step * (precision[:, :-1] + precision[:, 1:]) / 2).sum(1),
-        "partial_auc": _standardised(_area_up_to(fpr, tpr, PARTIAL_FPR)),
+        "partial_auc": _standardised(area_up_to(fpr, tpr, PARTIAL_FPR)),
         "fpr_at_95_tpr": -specificity_at_sensitivity(at).max(1) / at.normal[:, 0],
         "ks": (tpr - fpr).max(1),
     }
 
 
-def _area_up_to(fpr: Values, tpr: Values, end: float) -> Values:
+def area_up_to(fpr: Values, tpr: Values, end: float) -> Values:
     """Area below the curve's straight pieces, from 0 to ``end``; both (replicates, K + 1), descending."""
     left, right = fpr[:, 1:], fpr[:, :-1]
     low, high = tpr[:, 1:], tpr[:, :-1]

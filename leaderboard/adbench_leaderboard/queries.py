@@ -13,6 +13,7 @@ from typing import Any, Final
 import duckdb
 
 from adbench_harness.api import StoreError
+from adbench_harness.status import Status
 from adbench_harness.store.figures import Rulebook
 
 ALL: Final = "all"
@@ -55,6 +56,10 @@ class Run:
     manifest_json: str
     newest: bool
     """Whether it represents its cell."""
+    status: Status
+    """How far it can be believed: run here, or sent by others and then checked or not."""
+    checks_json: str | None
+    """What was checked of a run that others sent."""
     figures: Figures
     intervals: Intervals
     rules: tuple[str, ...]

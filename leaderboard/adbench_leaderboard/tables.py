@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from adbench_harness.metrics.thresholds import TRIVIAL
+from adbench_harness.status import HERE, STATUSES, Status
 
 from .queries import ALL, NO_RULE, Run
 
@@ -134,6 +135,12 @@ def model_key(run: Run) -> ModelKey:
 def newest(runs: Iterable[Run]) -> Run:
     """The run that was made last."""
     return max(runs, key=lambda run: (run.created, run.run_id))
+
+
+def sent(runs: Iterable[Run]) -> list[Status]:
+    """How far those of the runs can be believed that others sent, each once, the least first; nothing if all were run here."""
+    found = {run.status for run in runs}
+    return [status for status in STATUSES if status != HERE and status in found]
 
 
 def boards(runs: Iterable[Run]) -> list[Board]:

@@ -11,11 +11,12 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from adbench_harness.metrics.thresholds import TRIVIAL
+from adbench_harness.status import MEANINGS
 
 from . import cells, charts, names, wording
 from .queries import ALL
 from .site import File, Site
-from .tables import by_protocol, dataset_key
+from .tables import by_protocol, dataset_key, sent
 
 
 class _Compiled(BytecodeCache):
@@ -84,6 +85,8 @@ class Templates:
             web_address=names.web_address,
         )
         return cls(environment, drawings)
+            sent=sent,
+            status_meanings=MEANINGS,
 
     def page(self, template: str, path: str, **values: Any) -> File:
         """A page at a place of the site."""

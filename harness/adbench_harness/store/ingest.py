@@ -35,8 +35,8 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
     """Take in every run folder that the database lacks, and ``again``, which was just rewritten; forget those that are gone.
 
     Audits are compared by content: new and changed ones are taken in, those whose file is gone are forgotten. A run whose
-    protocol has other evaluation rules now, whose dataset was audited anew, or that was checked anew, is evaluated again from its
-    scores.
+    protocol has other evaluation rules now, or whose dataset was audited anew, is evaluated again from its scores; of one that was
+    checked anew only the status changes.
 
     A database with the schema of an older adbench gets the newest one, even if it lacks no run.
 
@@ -46,12 +46,9 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
     state, rules = _state(results.database), Rulebook()
     there = {folder.name for folder in run_folders(results.runs)}
     files, refused = audit_files(results.audits)
-    stale = {
-        run.run_id
-        for run in state.runs
-        if run.run_id not in there or run.run_id == again or _outdated(run, results.runs, files, rules)
-    }
+    stale = {run.run_id for run in state.runs if run.run_id not in there or run.run_id == again or _outdated(run, files, rules)}
     known = {run.run_id for run in state.runs}
+    stale |= {run.run_id for run in state.runs if run.checks != checks_text(results.runs / run.run_id)}
     if state.current and not stale and there <= known and same(files, state.audits):
         return Ingested(refused=refused)
     with writing(results.database) as db:
@@ -59,8 +56,10 @@ def ingest(results: Results, again: str | None = None) -> Ingested:
         there = {folder.name for folder in run_folders(results.runs)}
         files, refused = audit_files(results.audits)
         for run in _known(db):
-            if run.run_id not in there or run.run_id == again or _outdated(run, results.runs, files, rules):
+            if run.run_id not in there or run.run_id == again or _outdated(run, files, rules):
                 _forget(db, run.run_id)
+            elif run.checks != checks_text(results.runs / run.run_id):
+                _check_again(db, results.runs / run.run_id)
         done = _add_missing(db, results.runs, files, rules)
         done.refused |= refused | take_in(db, files)
         return done
@@ -112,10 +111,8 @@ def _known(db: duckdb.DuckDBPyConnection) -> list[_Known]:
     return [_Known(*row) for row in db.execute(f"select {columns} from run").fetchall()]
 
 
-def _outdated(run: _Known, runs: Path, files: Mapping[str, AuditFile], rules: Rulebook) -> bool:
-    """Whether the run's figures are of other rules, of another audit, or of before a check, than there are now."""
-    if run.checks != checks_text(runs / run.run_id):
-        return True
+def _outdated(run: _Known, files: Mapping[str, AuditFile], rules: Rulebook) -> bool:
+    """Whether the run's figures are of other rules, or of another audit, than there are now."""
     try:
         judged = rules.look_up(run.protocol, run.version, json.loads(run.stated) if run.stated else None)
     except StoreError:
@@ -153,7 +150,7 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditF
     check_files(folder, manifest)
     if manifest.run_id != folder.name:
         raise StoreError(f"{folder} holds run {manifest.run_id}; rename the folder back")
-    checks = read_checks(folder, manifest.run_id)
+    standing = _standing(manifest, folder)
     scores, learnt = read_scores(folder), read_learnt(folder)
     check_counts(manifest, scores)
     audit = files.get(audit_name(manifest.cell.dataset, str(manifest.dataset["fingerprint"])))
@@ -168,8 +165,7 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditF
     }
     db.begin()
     try:
-        unranked = "; ".join(filter(None, (doubt(manifest, checks), manifest.unranked))) or None
-        row = [*_run_row(manifest, judged.digest), unranked, key, status_of(manifest, checks), checks_text(folder)]
+        row = [*_run_row(manifest, judged.digest), standing["unranked"], key, standing["status"], standing["checks"]]
         db.execute(f"insert into run values ({', '.join('?' * len(row))})", row)
         for name, table in tables.items():  # as tables, since SQL would take a path for a pattern
             db.register(name, table)
@@ -186,6 +182,23 @@ def _add(db: duckdb.DuckDBPyConnection, folder: Path, files: Mapping[str, AuditF
     finally:
         for name in tables:
             db.unregister(name)
+
+
+def _standing(manifest: Manifest, folder: Path) -> dict[str, str | None]:
+    """How far a run can be believed, and whether that keeps it from being ranked. Raises StoreError for a file that can't be read."""
+    checks = read_checks(folder, manifest.run_id)
+    unranked = "; ".join(filter(None, (doubt(manifest, checks), manifest.unranked))) or None
+    return {"unranked": unranked, "status": status_of(manifest, checks), "checks": checks_text(folder)}
+
+
+def _check_again(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Take in what was checked of a run since; one that can't be told any longer is forgotten, and refused when it is added."""
+    try:
+        found = _standing(read_manifest(folder), folder)
+    except StoreError:
+        _forget(db, folder.name)
+        return
+    db.execute(f"update run set {', '.join(f'{name} = ?' for name in found)} where run_id = ?", [*found.values(), folder.name])
 
 
 def _run_row(manifest: Manifest, evaluation_digest: str) -> list[object]:

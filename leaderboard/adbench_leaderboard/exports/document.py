@@ -103,6 +103,7 @@ def _run(run: Run, model: str, board: str | None) -> Json:
         "evaluation_digest": run.evaluation_digest,
         "board": board,
         "unranked": run.unranked,
+        "status": run.status,
         "newest": run.newest,
         "split": run.split,
         "seed": run.seed,

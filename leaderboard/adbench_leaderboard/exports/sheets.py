@@ -80,6 +80,7 @@ def _identity(run: Run) -> dict[str, Value]:
         "split": run.split,
         "seed": run.seed,
         "unranked": run.unranked,
+        "status": run.status,
         "newest": int(run.newest),
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adbench_harness.metrics.thresholds import HONEST, TRIVIAL
+from adbench_harness.status import checks_of
 
 from .. import names, wording
 from ..images import examples
@@ -67,6 +68,7 @@ def _values(run: Run, found: Details) -> dict[str, object]:
         "phases": courses.phases(found.curves),
         "manifest": {name: _facts(part) for name, part in run.manifest.items() if isinstance(part, Mapping)},
         "loose": [(name, wording.plain(part)) for name, part in run.manifest.items() if not isinstance(part, Mapping)],
+        "checks": checks_of(run.checks_json),
         "HONEST": HONEST,
     }
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from adbench_harness.api import OptionError
+from adbench_harness.status import HERE
 
 from .. import wording
 from ..exports.document import PATH, VERSION
@@ -56,6 +57,7 @@ class Run(_Part):
 
     run_id: str
     unranked: str | None
+    status: str = HERE
     figures: Mapping[str, Mapping[str, Mapping[str, Numbers]]]
 
 
@@ -199,6 +201,8 @@ def _unranked(old: Document, new: Document) -> Iterator[Change]:
     for before, after in _both(old.runs, new.runs, lambda one: one.run_id):
         if before.unranked != after.unranked:
             yield Change("run", "changed", before.run_id, before.unranked or "may be ranked", after.unranked or "may be ranked")
+        if before.status != after.status:
+            yield Change("run", "changed", before.run_id, before.status, after.status)
 
 
 def _boards(old: Document, new: Document) -> Iterator[Change]:

@@ -79,8 +79,20 @@ def test_a_status_that_can_t_be_read_keeps_its_run_out_until_it_is_mended(
     write_checks(folder, Checks(run_id="pca-made-0001", checks=(checked("re-scored", True),)))
     assert ingest(results).added == ["pca-made-0001"]
     assert ingest(results).added == []
-    with reading(results.database) as db:
-        assert [row.status for row in run_rows(db)] == ["re-scored"]
+
+
+def test_a_run_that_is_checked_is_not_evaluated_again(
+    results: Results, make_run: Callable[..., Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("pca-made-0001", received=RECEIVED)
+    ingest(results)
+    monkeypatch.setattr("adbench_harness.store.ingest.figures", None)
+    for agrees, expected in ((True, ("re-scored", None)), (False, ("self-reported", "not what its weights give"))):
+        write_checks(results.runs / "pca-made-0001", Checks(run_id="pca-made-0001", checks=(checked("re-scored", agrees),)))
+        assert ingest(results).added == []
+        with reading(results.database) as db:
+            row = run_rows(db)[0]
+        assert (row.status, row.unranked and row.unranked.partition(":")[0]) == expected
 
 
 def test_what_is_known_less_of_never_stands_for_what_is_known_more_of(

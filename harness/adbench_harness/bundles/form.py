@@ -49,7 +49,7 @@ LARGEST: Final = {
     WEIGHTS: 4096 * MIB,
     EXAMPLES: MIB,
 }
-"""Bytes that a file may have; the largest dataset here has 1.3 MiB of scores."""
+"""Bytes that a file may have; the largest dataset here has about 1 MiB of scores."""
 LARGEST_PICTURE: Final = 8 * MIB
 """More than 1024 x 1024 pixels of noise."""
 

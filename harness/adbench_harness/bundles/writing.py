@@ -132,8 +132,11 @@ def _files(folder: Path, run_id: str, wanted: Wanted) -> dict[str, Content]:
 
 
 def _manifest(manifest: Manifest) -> bytes:
-    """What the run says of itself, less the command as typed, which tells paths, and what is true of this folder alone."""
-    plain = manifest.model_copy(update={"command": "", "files": {}, "received": None})
+    """What the run says of itself, less the command as typed, which tells paths, what is true of this folder alone, and figures.
+
+    Figures of maps are not made from scores, so whoever imports has no means to compute them.
+    """
+    plain = manifest.model_copy(update={"command": "", "files": {}, "received": None, "pixels": None})
     return (plain.model_dump_json(indent=1) + "\n").encode()
 
 

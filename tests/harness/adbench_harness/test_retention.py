@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -272,3 +273,16 @@ def test_a_lock_that_was_taken_meanwhile_stays(results: Results, claimed: Callab
 
 def test_an_empty_results_folder_holds_nothing(results: Results) -> None:
     assert found(results, "none", examples=True, checkpoints=True) == []
+
+
+def test_weights_from_a_bundle_and_our_own_do_not_replace_each_other(results: Results, stored: Stored) -> None:
+    def receive(folder: Path) -> None:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["received"] = {"bundle": "b", "imported": "2026-02-03T04:05:06Z"}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    stored("ours", 1)
+    receive(stored("older", 0))
+    receive(stored("newer", 2))
+    assert superseded_weights(results, "newest") == []
+    assert {item.run_id for item in superseded_weights(results, "none")} == {"ours", "older", "newer"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -105,3 +106,14 @@ def test_a_request_to_test_elsewhere_gives_two_runs(tiny: Path, conditions: Cond
     assert second.outcome.manifest.cell.trained_on == "tiny-discs"
     assert "--eval-dataset" in second.outcome.manifest.command
     assert "--eval-dataset" not in first.outcome.manifest.command
+
+
+def test_weights_that_others_sent_are_not_taken(conditions: Conditions, folder: Path) -> None:
+    base, other = base_and_other(conditions.home, folder)
+    path = run_one(base, conditions).folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["received"] = {"bundle": "b", "imported": "2026-02-03T04:05:06Z"}
+    path.write_text(json.dumps(manifest))
+    done = transfer(base, other, conditions)
+    assert done.warnings == (f"the weights of {base.run_id} came in a bundle, so its detector was trained again",)
+    assert done.manifest.received is None

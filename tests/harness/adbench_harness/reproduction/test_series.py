@@ -10,7 +10,7 @@ import pytest
 from adbench_harness import registry
 from adbench_harness.home import Results
 from adbench_harness.manifest import Cell as RunCell
-from adbench_harness.manifest import Manifest
+from adbench_harness.manifest import Manifest, Received
 from adbench_harness.metrics.comparison import mean_interval, seed_means
 from adbench_harness.metrics.delong import paired_areas
 from adbench_harness.protocol import resolve
@@ -38,7 +38,14 @@ def scores_of(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 def write(results: Results, make_manifest: Callable[..., Manifest]) -> Write:
     """Writes a run as published of f-AnoGAN on Head-CT: 20 normal and 30 abnormal images in pairs."""
 
-    def make(seed: int, *, trained_on: str | None = None, created: str = "2026-01-01T00:00:00Z", prefix: str = "i") -> None:
+    def make(
+        seed: int,
+        *,
+        trained_on: str | None = None,
+        created: str = "2026-01-01T00:00:00Z",
+        prefix: str = "i",
+        received: Received | None = None,
+    ) -> None:
         cell = RunCell(
             model=HEAD.model,
             options={},
@@ -51,13 +58,14 @@ def write(results: Results, make_manifest: Callable[..., Manifest]) -> Write:
         )
         evaluation = {"thresholds": ["best-f1"]}
         manifest = make_manifest(
-            f"run-{seed}-{trained_on or 'native'}",
+            f"run-{seed}-{trained_on or ('native' if received is None else 'sent')}",
             cell=cell,
             variant=HEAD.model,
             created=created,
             protocol={"name": PROTOCOL, "version": 1, "evaluation": evaluation, "evaluation_digest": "e", "overrides": {}},
             dataset={"fingerprint": "d" * 16, "tasks": {}, "partial": None},
             model={"parameters": 1, "given": {}, "transductive": None},
+            received=received,
         )
         names = [f"{prefix}{number}" for number in range(len(LABELS))]
         groups = [f"g{number // 2}" for number in range(len(LABELS))]
@@ -114,3 +122,16 @@ def test_seeds_that_were_tested_on_other_images_have_the_joined_interval(results
     ours = row(results).ours
     assert ours is not None
     assert ours.basis == "seeds and images"
+
+
+def test_a_run_that_others_sent_is_marked_and_never_takes_the_place_of_our_own(results: Results, write: Write) -> None:
+    sent = Received(bundle="b" * 64, imported="2026-02-03T04:05:06Z")
+    write(0, created="2026-01-01T00:00:00Z")
+    write(0, created="2026-09-09T00:00:00Z", received=sent)
+    (ours,) = series(results)
+    assert ([run.run_id for run in ours.runs], ours.marks) == (["run-0-native"], ())
+    write(1, received=sent)
+    (both,) = series(results)
+    assert [run.run_id for run in both.runs] == ["run-0-native", "run-1-sent"]
+    assert both.marks[0].word == "self-reported"
+    assert "the scores are as somebody else sent them" in both.marks[0].text

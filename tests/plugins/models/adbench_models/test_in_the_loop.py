@@ -17,6 +17,7 @@ from adbench_harness.checkpoint import CheckpointFile
 from adbench_harness.device import describe
 from adbench_harness.training import Training
 from adbench_models.autoencoder import Autoencoder, AutoencoderOptions
+from adbench_models.ddpm import DDPM, DDPMOptions
 from adbench_models.f_anogan import FAnoGAN, FAnoGANOptions
 from adbench_models.ganomaly import GANomaly, GANomalyOptions
 from adbench_models.multikd import MultiKD, MultiKDOptions
@@ -27,13 +28,21 @@ Build = Callable[[], TrainedDetector]
 
 DETECTORS: dict[str, Callable[[BuildContext], TrainedDetector]] = {
     "autoencoder": lambda context: Autoencoder(AutoencoderOptions(width=8), context),
+    "ddpm": lambda context: DDPM(DDPMOptions(width=8), context),
     "f-anogan": lambda context: FAnoGAN(FAnoGANOptions(), context),
     "ganomaly": lambda context: GANomaly(GANomalyOptions(), context),
     "multikd": lambda context: MultiKD(MultiKDOptions(teacher="random"), context),
 }
-PHASES = {"autoencoder": ["rebuild"], "f-anogan": ["gan", "encoder"], "ganomaly": ["adversarial"], "multikd": ["distil"]}
+PHASES = {
+    "autoencoder": ["rebuild"],
+    "ddpm": ["denoise"],
+    "f-anogan": ["gan", "encoder"],
+    "ganomaly": ["adversarial"],
+    "multikd": ["distil"],
+}
 CURVES = {
     "autoencoder": {"loss"},
+    "ddpm": {"loss"},
     "f-anogan": {"d_loss", "g_loss", "gradient_penalty", "e_loss", "image", "feature"},
     "ganomaly": {"err_d", "err_d_real", "err_d_fake", "err_g", "err_g_adv", "err_g_con", "err_g_enc", "restarts"},
     "multikd": {"loss", "direction", "value"},

@@ -3,7 +3,8 @@
 Opens a page of a built site in headless Chromium (ADBENCH_CHROMIUM, or chromium on the path) as a phone of the middle class would:
 412 x 823, a processor four times slower, files packed with gzip. Beside it, in turns, an empty page, which says what the browser and
 this machine cost by themselves. Interactive is what Lighthouse calls so: no task longer than 50 ms follows. Prints medians, and work:
-the processor time of the page's main thread, not slowed down, which says the same on a busy machine.
+the processor time of the page's main thread, not slowed down, which says the same on a busy machine; on one, `chrt -f 5 python
+bench/page.py SITE` keeps others from coming between.
 """
 
 from __future__ import annotations

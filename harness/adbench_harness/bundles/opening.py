@@ -9,8 +9,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from ..api import ArchiveError, DataError
 from .form import INDEX, LARGEST, SIGNATURE, Entry, Index, printable, read_index
@@ -64,7 +65,7 @@ def opened(path: Path) -> Iterator[Bundle]:
         yield bundle
 
 
-def _looked_over(path: Path, stream: BinaryIO, archive: zipfile.ZipFile) -> Bundle:
+def _looked_over(path: Path, stream: BufferedReader, archive: zipfile.ZipFile) -> Bundle:
     members = _members(archive, path.stat().st_size, path)
     content = _small(archive, members, INDEX, path)
     if content is None:

@@ -81,7 +81,9 @@ def plan_of(claim: Claim, around: Surroundings, *, our_code: bool = False) -> Pl
         raise DataError(f"{claim.what}: seed {cell.seed} is not between 0 and {LARGEST_SEED}")
     model, protocol = _model(claim), _protocol(claim)
     asked, dataset = _dataset(claim, around)
-    options = options_of(model.spec.options, cell.options, around.files, claim.what)
+    # Of several runs that are imported not each has an option that is a file; of the one that is verified a mistyped name is told.
+    wanted = [name for name in around.files if our_code or file_hash(cell.options.get(name))]
+    options = options_of(model.spec.options, cell.options, {name: around.files[name] for name in wanted}, claim.what)
     found = _listing(claim, asked, dataset, around)
     subsets = _split(claim, protocol, found, around)
     ours = plugin_provenance(model.source.name, model.source.distribution, model.module, model.spec.revision)

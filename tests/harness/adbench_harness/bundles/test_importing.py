@@ -4,6 +4,7 @@ import pickle
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from safetensors.torch import load_file
 
 from adbench_harness.api import DataError, StoreError
-from adbench_harness.bundles.importing import Imported, Trust
+from adbench_harness.bundles.importing import Imported, Trust, import_bundle
+from adbench_harness.bundles.planning import Surroundings
+from adbench_harness.bundles.writing import Wanted, write_bundle
 from adbench_harness.home import Results
 from adbench_harness.result import check_files, read_curves, read_manifest, read_scores
 from adbench_harness.store.database import reading
@@ -123,3 +126,13 @@ def test_nothing_of_a_refused_bundle_is_kept(made: Any, results: Results, bring:
     with pytest.raises(DataError):
         bring(forge({"curves.csv": b"other"}))
     assert not results.root.exists()
+
+
+def test_a_file_for_another_model_is_no_matter_and_a_run_can_be_passed_on(
+    made: Any, results: Results, around: Surroundings, tmp_path: Path
+) -> None:
+    given = replace(around, files={"teacher": str(tmp_path / "none.pth")})
+    import_bundle(made.bundle, results, given, Trust())
+    again = write_bundle(results, [made.run_id], tmp_path / "again.adbench", Wanted(weights=True))
+    plain = write_bundle(made.results, [made.run_id], tmp_path / "plain.adbench", Wanted(weights=True))
+    assert again.sha256 == plain.sha256

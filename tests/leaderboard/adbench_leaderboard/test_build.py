@@ -46,7 +46,9 @@ def test_newest_run_represents_its_cell(make_run: MakeRun, render: Render, read:
     make_run("a-new", created="2026-01-02T00:00:00Z")
     index = render()
     assert ["pca", "0.917"] in read(index).tables[0].rows
-    runs = next(table for table in read(index.parent / "dataset/phantom.html").tables if table.caption == "Runs under study version 1")
+    runs = next(
+        table for table in read(index.parent / "dataset/phantom.html").tables if table.caption == "Runs under study version 1"
+    )
     assert [(row[0], row[-1]) for row in runs.rows[2:]] == [
         ("split 0, seed 0", "a-new"),
         ("split 0, seed 0 superseded", "z-old"),

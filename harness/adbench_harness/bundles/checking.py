@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -16,13 +18,16 @@ from ..result import CurvePoint, Examples, Learnt, Scores
 from ..runner import scores_of
 from .form import CURVES, MANIFEST, SCORES, WEIGHTS, printable
 from .opening import Bundle
+from .options import file_hash
 from .pictures import read_pictures
 from .planning import Claim, Surroundings, plan_of
 from .stated import Stated, read_stated
 from .tables import SentScore, read_curves, read_scores
 
-SHOWN = 3
+SHOWN: Final = 3
 """Images that a message names."""
+FILE_WORD: Final = r"[\w@:.+-]{1,80}"
+"""What a model may call a file: a word without a space."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def check(bundle: Bundle, run_id: str, around: Surroundings, *, with_images: boo
     values = dict(zip(scores.image, scores.score.tolist(), strict=True))
     pictures = read_pictures(bundle, run_id, {sample.id: sample for sample in test}, values) if with_images else None
     return Checked(
-        _manifest(stated, plan),
+        _manifest(stated, plan, where),
         scores,
         curves,
         [Learnt(sample.id, sample.group) for sample in plan.samples("train")],
@@ -119,13 +124,13 @@ def _check_identity(stated: Stated, plan: Plan, where: str) -> None:
         )
 
 
-def _manifest(stated: Stated, plan: Plan) -> Manifest:
+def _manifest(stated: Stated, plan: Plan, where: str) -> Manifest:
     """Ours: what can be known here is from here, and the rest is what was stated and looked at."""
     detector = stated.detector
     return Manifest(
         run_id=plan.run_id,
         cell=plan.cell,
-        variant=_variant(stated, plan),
+        variant=_variant(stated, plan, where),
         command=plan.request.command,
         created=stated.created,
         protocol=protocol_card(plan),
@@ -140,13 +145,27 @@ def _manifest(stated: Stated, plan: Plan) -> Manifest:
     )
 
 
-def _variant(stated: Stated, plan: Plan) -> str:
-    """Our name for the options. A file that is not here has no name but the sender's, which must tell its hash."""
+def _variant(stated: Stated, plan: Plan, where: str) -> str:
+    """Our name for the options. What a model calls a file that is not here only the sender knows; the other words must be ours.
+
+    Raises:
+        DataError: if the sender's name says anything else.
+    """
     if type(plan.options) is plan.model.spec.options:
         return plan.variant
-    hashes = [word.removeprefix("sha256:") for word in plan.options.labels().values() if word.startswith("sha256:")]
-    named = stated.variant.startswith(f"{plan.model.spec.name} (") and all(word in stated.variant for word in hashes)
-    return stated.variant if named else plan.variant
+    words = plan.options.labels().items()
+    parts = (
+        rf"{re.escape(name)}={FILE_WORD}, "
+        if file_hash(plan.cell.options[name])
+        else rf"(?:{re.escape(name)}={re.escape(word)}, )?"
+        for name, word in words
+    )
+    name = stated.variant.removeprefix(f"{plan.model.spec.name} (").removesuffix(")")
+    if stated.variant != f"{plan.model.spec.name} ({name})" or not re.fullmatch("".join(parts), f"{name}, "):
+        raise DataError(
+            f"{where}: it calls itself {printable(stated.variant)!r}, which are not the options it states ({plan.variant})"
+        )
+    return stated.variant
 
 
 def _notes(stated: Stated, plan: Plan) -> list[str]:

@@ -112,6 +112,7 @@ def _plan(manifest: Manifest, around: Surroundings) -> Plan:
     Raises:
         PluginError: if the model's code is another here than the sender's.
         OptionError: if a file is needed that was not given.
+        DataError: if the sender called a file by another name than the model does.
     """
     stated = _Stored.model_validate(manifest.model_dump())
     claim = Claim(
@@ -133,6 +134,8 @@ def _plan(manifest: Manifest, around: Surroundings) -> Plan:
         hashes = {name: found for name, value in manifest.cell.options.items() if (found := file_hash(value))}
         needed = [f"--set {name}=FILE (SHA-256 {value})" for name, value in hashes.items()]
         raise OptionError(f"{claim.what} needs a file to be made again; say where it is: {', '.join(needed)}")
+    if plan.variant != manifest.variant:
+        raise DataError(f"{claim.what} calls itself {manifest.variant!r}, and is {plan.variant!r}; remove it")
     if plan.run_id != manifest.run_id:
         raise StoreError(f"{claim.what} would be {plan.run_id} here: split or options are worked out otherwise by this adbench")
     return plan

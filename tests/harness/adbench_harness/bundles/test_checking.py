@@ -8,13 +8,15 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import pytest
 
-from adbench_harness.api import AdbenchError, DataError, NotImportedError, UnknownNameError
-from adbench_harness.bundles.checking import check
+from adbench_harness.api import AdbenchError, DataError, NotImportedError, Options, UnknownNameError
+from adbench_harness.bundles.checking import _variant, check
 from adbench_harness.bundles.opening import opened
+from adbench_harness.bundles.options import options_of
 from adbench_harness.bundles.planning import Surroundings
 
 Forge = Callable[..., Path]
@@ -255,3 +257,35 @@ def test_pictures_are_written_anew_and_say_what_we_know(forge: Forge, look: Any,
     Image.new("L", (1025, 1)).save(huge, "PNG")
     with pytest.raises(DataError, match="1025 x 1 pixels, more than 1024 a side"):
         look(forge({"examples/00-input.png": huge.getvalue()}))
+
+
+class WithFile(Options):
+    width: int = 8
+    teacher: Literal["random"] | Path = "random"
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("kd (width=9, teacher=imagenet@25d244c5)", True),
+        ("kd (teacher=imagenet@25d244c5)", True),  # a model need not name every option
+        ("kd (width=10, teacher=imagenet@25d244c5)", False),
+        ("kd (width=9)", False),
+        ("kd", False),
+        ("kd (teacher=the best)", False),
+        ("kd (teacher=imagenet@25d244c5, better=yes)", False),
+        ("best (width=9, teacher=imagenet@25d244c5)", False),
+        ("kd (width=9, teacher=imagenet@25d244c5) (re-trained)", False),
+    ],
+)
+def test_the_name_of_options_with_a_file_that_is_not_here_says_nothing_but_them(name: str, good: bool) -> None:
+    cell: dict[str, Any] = {"width": 9, "teacher": {"sha256": "ab" * 32}}
+    options = options_of(WithFile, cell, {}, "run x")
+    model = SimpleNamespace(spec=SimpleNamespace(name="kd", options=WithFile))
+    plan: Any = SimpleNamespace(options=options, model=model, cell=SimpleNamespace(options=cell), variant="ours")
+    stated: Any = SimpleNamespace(variant=name)
+    if good:
+        assert _variant(stated, plan, "here") == name
+    else:
+        with pytest.raises(DataError, match=r"here: it calls itself .*, which are not the options it states \(ours\)"):
+            _variant(stated, plan, "here")

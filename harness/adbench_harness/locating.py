@@ -27,7 +27,7 @@ from .metrics.pixels import RANDOM, Masks, PixelFigure, evaluate_pixels, regions
 from .protocol import digest
 
 MOST_PIXELS: Final = 2**24
-"""About so many pixels are looked at, 1024 images of 128 x 128: bounds memory (a GiB or so) and time (seconds, less the maps)."""
+"""About so many pixels are looked at, 1024 images of 128 x 128: bounds memory (a GiB or so) and time (half a minute and the maps)."""
 
 
 @dataclass(frozen=True)

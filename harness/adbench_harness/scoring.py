@@ -30,13 +30,15 @@ def score_images(
     progress: Progress | None = None,
     seed: int = 0,
     may_be_equal: bool = False,
+    spread: float = 0.0,
 ) -> NDArray[np.float64]:
     """One score an image, in the images' order, float64, shape (N,).
 
     Images are given in an order drawn from ``seed``, so that no batch holds one class alone because of how files are called.
     With ``may_be_equal`` all may have one score, as normal images have of a detector that finds nothing in any of them.
     A few are then scored again, each alone: a score that changes with its batch is refused. A transductive detector, whose
-    published test does that, gets batches of its own size instead.
+    published test does that, gets batches of its own size instead. Of a few images that are much alike the range says little:
+    ``spread`` is what other scores of the detector span, if that is known.
 
     Raises:
         TrainingError: if a score is missing or not finite, if all are equal, or if a score changes with its batch.
@@ -62,17 +64,18 @@ def score_images(
         if len(scores) > 1 and float(np.ptp(scores)) == 0.0 and not may_be_equal:
             raise TrainingError(f"all {len(scores)} images have the same score {scores[0]:g}; the detector has learnt nothing")
         if detector.transductive is None:
-            _check_alone(detector, images, scores, order[:AGAIN].to(device))
+            _check_alone(detector, images, scores, order[:AGAIN].to(device), spread)
     return scores
 
 
-def _check_alone(detector: Detector, images: Images, scores: NDArray[np.float64], indices: torch.Tensor) -> None:
+def _check_alone(detector: Detector, images: Images, scores: NDArray[np.float64], indices: torch.Tensor, spread: float) -> None:
     """Raise TrainingError if one of the images gets another score without its batch."""
     alone = torch.cat([_checked(detector.score(images.batch(one)), 1) for one in torch.split(indices, 1)])
     change = np.abs(alone.double().cpu().numpy() - scores[indices.cpu().numpy()]).max()
-    if not change <= BATCH_TOLERANCE * float(np.ptp(scores)) + ROUNDING * float(np.abs(scores).max()):
+    spread = max(spread, float(np.ptp(scores)))
+    if not change <= BATCH_TOLERANCE * spread + ROUNDING * float(np.abs(scores).max()):
         raise TrainingError(
-            f"the detector's scores change with the batch (by {change:.3g}, where all scores span {np.ptp(scores):.3g}): a score "
+            f"the detector's scores change with the batch (by {change:.3g}, where all scores span {spread:.3g}): a score "
             "must depend on its image alone; is a layer still in train mode? (a published test that does this is declared transductive)"
         )
 

@@ -40,7 +40,7 @@ class Sample:
     cluster: str | None = None
     """Images with equal pixels share it; set by the harness from the files, never by a plugin."""
     mask: str | None = None
-    """A file of the lesion's mask, relative to the dataset's folder."""
+    """A file of the lesion's mask, of the image's size, relative to the dataset's folder; pixels that are not 0 are the lesion."""
     attributes: Mapping[str, str | float | int] = field(default_factory=dict)
     """Facts about the image, for subgroups: lesion size, density, contrast."""
 

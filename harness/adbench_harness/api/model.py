@@ -124,7 +124,8 @@ class Detector(ABC):
     def anomaly_map(self, images: Tensor) -> Tensor | None:
         """Where the images are abnormal, shape (B, H, W), not negative, higher = more; None if the detector can't tell.
 
-        Called with autograd off (``torch.enable_grad`` turns it on), for pictures that people look at.
+        Called with autograd off (``torch.enable_grad`` turns it on), for pictures that people look at, and for figures over pixels
+        where a dataset has masks. No score depends on it.
         """
         return None
 

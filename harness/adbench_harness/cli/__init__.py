@@ -17,6 +17,7 @@ from .protocols import protocols
 from .results import results
 from .run import run
 from .scaffolding import new_dataset, new_model
+from .score import score
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (run, demo, models, datasets, protocols, plugins, results, leaderboard):
+for command in (run, score, demo, models, datasets, protocols, plugins, results, leaderboard):
     cli.add_command(command)
 models.add_command(new_model)
 datasets.add_command(new_dataset)

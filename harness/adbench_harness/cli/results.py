@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ..home import Results
+    from ..manifest import Pixels
     from ..metrics.evaluation import Figure
     from ..metrics.parts import PartFigure
     from ..retention import KeepWeights, Removable
@@ -143,6 +144,7 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
     from dataclasses import asdict
 
     from ..home import Results
+    from ..manifest import Pixels
     from ..status import MEANINGS
     from ..store.queries import figures_of, find_run_id, manifest_of, part_figures_of, status_of
     from .show import print_facts, print_json
@@ -163,6 +165,7 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
             }
         )
         return
+    pixels = manifest.pop("pixels", None)
     known = {"status": f"{status}: {MEANINGS[status]}", "checked": [check.words for check in checks]}
     print_facts({**known, **manifest, "files": f"{len(manifest['files'])}, with their hashes in manifest.json"})
     click.echo()
@@ -170,6 +173,24 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
     if parts:
         click.echo()
         _print_figures(["part of the test images", "task"], [([figure.part, task], figure) for task, figure in parts])
+    if pixels is not None:
+        click.echo()
+        _print_pixels(Pixels.model_validate(pixels))
+
+
+def _print_pixels(pixels: Pixels) -> None:
+    """How well the anomaly maps point."""
+    from .show import NONE, print_rows
+
+    found = {"pixel ROC AUC": pixels.pixel_roc_auc, "AUPRO to FPR 0.3": pixels.aupro}
+    ends = {name: [NONE if end is None else f"{end:.6g}" for end in (one.low, one.high)] for name, one in found.items()}
+    rows = [[name, f"{one.value:.6g}", *ends[name], one.method or "", f"{one.random:g}"] for name, one in found.items()]
+    columns = ["figure over pixels", "value", "low", "high", "interval by", "maps of noise"]
+    print_rows(columns, rows, right=["value", "low", "high", "maps of noise"])
+    click.echo(
+        f"all pixels of {pixels.abnormal} abnormal test images with masks ({pixels.regions} regions) and {pixels.normal} normal ones, at "
+        f"{pixels.image_size} x {pixels.image_size}; {pixels.left_out} test images left out"
+    )
 
 
 def _print_figures(columns: list[str], rows: Sequence[tuple[list[str], Figure | PartFigure]]) -> None:

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from adbench_harness.api import FitContext, FitRules, Images, Phase, Step, TrainedDetector
 from adbench_harness.checkpoint import CheckpointFile
 from adbench_harness.device import describe
+from adbench_harness.home import Home, Results
 from adbench_harness.manifest import Cell, Manifest
+from adbench_harness.plan import RunRequest, plan
 from adbench_harness.result import CurvePoint, Scores, write_run
+from adbench_harness.runner import Conditions, run_one
 from adbench_harness.training import Training
 
 CPU = torch.device("cpu")
@@ -157,3 +162,34 @@ def recorder() -> type[Recorder]:
 @pytest.fixture
 def noise() -> type[Noise]:
     return Noise
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run of PCA on a folder of images, with held-out scores, weights and pictures; not to be changed."""
+
+    results: Results
+    home: Home
+    folder: Path
+    """The run's."""
+    images: Path
+    """The dataset's folder: an image's id is its path below."""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    root = tmp_path_factory.mktemp("trained")
+    for number in range(60):
+        random = np.random.default_rng(number)
+        pixels = np.outer(np.arange(24), random.integers(1, 4, 24)) + random.integers(60, 90, (24, 24))
+        if number >= 45:
+            row, column = random.integers(0, 18, 2)
+            pixels[row : row + 6, column : column + 6] += 60
+        path = root / "own" / ("abnormal" if number >= 45 else "normal") / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    home, results = Home(root / "home"), Results(root / "results")
+    settings = {"image_size": "16", "components": "6", "grid": "8"}
+    request = RunRequest("pca", f"folder:{root / 'own'}", "adbench-v1", device="cpu", settings=settings)
+    outcome = run_one(plan(request, home), Conditions(home, results))
+    return Trained(results, home, outcome.folder, root / "own")

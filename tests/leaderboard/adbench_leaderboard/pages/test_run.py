@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from adbench_harness.home import Results
+from adbench_harness.manifest import PixelEstimate, Pixels
 from adbench_harness.result import Example, Examples, Learnt, read_manifest, read_scores, write_run
 from adbench_harness.store.database import reading
 from adbench_harness.store.ingest import ingest
@@ -119,6 +120,27 @@ def test_curves_scores_parts_and_command(make_run: MakeRun, page_of: PageOf, par
     parts = {row[0]: row for row in table(page, "Abnormal images found")}
     assert parts["kind = bleed"][1] == "2"
     assert [cell[:5] for cell in parts["kind = tumour"]] == ["kind ", "1", "1.000", "1.000", "1.000"]
+
+
+def test_figures_over_pixels_stand_on_the_page_of_a_run_that_has_them(
+    results: Results, make_run: MakeRun, page_of: PageOf, parse: Parse
+) -> None:
+    folder = results.runs / make_run("kept")
+    area = PixelEstimate(value=0.9476, low=0.9263, high=0.963, method="Obuchowski, logit", random=0.5)
+    counts = {"normal": 4, "abnormal": 3, "left_out": 1, "regions": 5, "inside": 60, "outside": 1732, "image_size": 16}
+    pixels = Pixels(pixel_roc_auc=area, aupro=PixelEstimate(value=0.8657, random=0.15), masks="m", **counts)
+    manifest = read_manifest(folder).model_copy(update={"pixels": pixels})
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    page, _ = page_of(None)
+    assert "1\u202f792 pixels of 3 abnormal test images (5 lesions) and 4 normal ones" in page
+    assert "left out: 1 of the test images" in page
+    assert '0.948 <span class="span">[0.926, 0.963]</span>' in page
+    assert '0.866</td><td class="num">0.150</td>' in page
+
+
+def test_a_run_without_figures_over_pixels_has_no_section_for_them(make_run: MakeRun, page_of: PageOf) -> None:
+    make_run("kept")
+    assert "Where it points" not in page_of(None)[0]
 
 
 def test_examples_are_pictures_only_where_the_publisher_chose_so(

@@ -213,7 +213,9 @@ def _options(manifest: Manifest, cls: type[Options], files: Files) -> Options:
 
 def _typed(command: str) -> dict[str, str]:
     """What ``--set`` said in a command."""
-    words = shlex.split(command)
+    words: list[str] = []
+    with suppress(ValueError):  # a quote that nobody closed
+        words = shlex.split(command)
     said = [word.partition("=") for before, word in pairwise(words) if before == "--set"]
     return {name: value for name, equals, value in said if equals}
 

@@ -82,6 +82,11 @@ def test_the_detector_is_the_one_that_the_run_kept(trained: Any) -> None:
     assert stored.rules.image_size == 16
 
 
+def test_a_command_that_can_not_be_read_names_no_file(copy: Callable[..., Path]) -> None:
+    folder = copy(lambda manifest: manifest.update(command="adbench run --set 'teacher=x"))
+    assert load_stored(folder, {}, "cpu").manifest.run_id == folder.name
+
+
 def test_without_weights_it_says_how_to_have_them_again(copy: Callable[..., Path]) -> None:
     folder = copy()
     (folder / "weights.safetensors").unlink()

@@ -110,6 +110,20 @@ def test_a_run_with_no_held_out_images_gives_scores_alone(
     assert "no verdicts: normal-q95 needs" in err
 
 
+def test_a_detector_that_somebody_else_trained_is_said_to_be_so(
+    score: Score, extremes: list[Path], trained: Any, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained.folder, tmp_path / trained.folder.name)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["received"] = {"bundle": "b" * 64, "imported": "2026-01-02T03:04:05Z"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    _, out, _ = score(*extremes, "--run", folder, "--json")
+    answer = json.loads(out)
+    assert answer["status"] == "self-reported"
+    assert answer["warnings"][0].startswith("the detector came in a bundle and is self-reported: the scores are as somebody else")
+    assert [one["verdict"] for one in answer["images"]] == ["normal", "abnormal"]
+
+
 def test_maps_do_not_go_among_the_images(score: Score, extremes: list[Path]) -> None:
     with pytest.raises(OptionError, match="maps would be taken for images"):
         score(extremes[0].parent, "--maps", extremes[0].parent / "maps")

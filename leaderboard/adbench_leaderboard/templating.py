@@ -61,7 +61,10 @@ class Templates:
         )
         filters = (wording.rate, wording.count, wording.number, wording.duration, wording.moment, wording.plural, wording.plain)
         environment.filters.update(
-            {function.__name__: function for function in (*filters, wording.facts, wording.lettering, charts.share, names.breakable)}
+            {
+                function.__name__: function
+                for function in (*filters, wording.facts, wording.lettering, charts.share, names.breakable)
+            }
         )
         environment.globals.update(
             site=site,
@@ -82,11 +85,11 @@ class Templates:
             rule_description=wording.rule_description,
             rule_title=wording.rule_title,
             run_page=names.run_page,
+            sent=sent,
+            status_meanings=MEANINGS,
             web_address=names.web_address,
         )
         return cls(environment, drawings)
-            sent=sent,
-            status_meanings=MEANINGS,
 
     def page(self, template: str, path: str, **values: Any) -> File:
         """A page at a place of the site."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load, save
 
-from adbench_harness.api import DataError, OptionError, PluginError, StoreError, TrainingError
+from adbench_harness.api import DataError, InterruptedRunError, OptionError, PluginError, StoreError, TrainingError
 from adbench_harness.bundles import verifying
 from adbench_harness.bundles.importing import Imported
 from adbench_harness.bundles.planning import Surroundings
@@ -108,6 +108,17 @@ def test_without_weights_only_training_again_helps(
     path.write_bytes(b"mine")
     with pytest.raises(StoreError, match="is not the file that was imported"):
         check("re-scored")
+
+
+def test_what_is_stopped_records_nothing_and_can_be_done_again(
+    made: Any, results: Results, bring: Bring, check: Verify, around: Surroundings
+) -> None:
+    folder = bring(made.bundle).runs[0].folder
+    for kind in ("re-scored", "re-trained"):
+        with pytest.raises(InterruptedRunError, match="stopped"):
+            verify(made.run_id, kind, around, Conditions(made.home, results, stop=lambda: True))
+        assert not (folder / "status.json").exists()
+    assert check("re-trained").after == "re-trained"
 
 
 def test_a_run_of_our_own_and_one_that_is_not_there(made: Any, around: Surroundings) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,9 +72,8 @@ def test_a_detector_that_breaks_a_rule_fails_its_check_and_no_other(look: Look, 
     results = look(f"broken-{rule}")
     assert failed(results) == [rule], {name: results[name].message for name in failed(results)}
     if rule == "processes":
-        from adbench_broken.processes import Broken  # type: ignore[import-not-found]
-
-        Broken.started.communicate()
+        started = importlib.import_module("adbench_broken.processes").Broken.started
+        started.communicate()
 
 
 def test_a_fit_that_catches_the_stop_can_t_be_stopped(look: Look) -> None:

@@ -178,7 +178,7 @@ def _print(answer: dict[str, Any], threshold: Threshold | None) -> None:
         click.echo(NO_DEVICE)
     if (maps := answer["maps"]) is not None:
         whose = "the run's own pictures" if maps["white_of_the_run"] else "these maps"
-        click.echo(f"{maps['files']} anomaly maps in {maps['folder']}; black is 0, white {maps['white']:.4g} as in {whose}")
+        click.echo(f"anomaly maps in {maps['folder']}: {maps['files']}; black is 0, white {maps['white']:.4g} as in {whose}")
     if answer["passed_over"]:
         click.echo(
             f"adbench: {answer['passed_over']} files in folders are no images by their names, and were passed over", err=True

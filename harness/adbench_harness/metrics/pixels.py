@@ -2,10 +2,10 @@
 
 - Pixel ROC AUC: the share of pairs (pixel in a mask, pixel outside) in which the first is higher on its map, ties half. Large
   lesions count for more, by their pixels.
-- AUPRO, the area under the per-region overlap curve (Bergmann et al. 2019, CVPR, 9592-9600, section 4.2; 2021, International
-  Journal of Computer Vision 129:1038-1059, section 5.1): a threshold's overlap with a region is the share of the region's pixels
-  that are called abnormal, and all regions count the same. Its mean over regions is drawn against the false positive rate of all
-  pixels outside masks, up to a rate of 0.3, and the area is divided by 0.3.
+- AUPRO, the area under the per-region overlap curve (Bergmann, Batzner, Fauser, Sattlegger & Steger 2021, International Journal of
+  Computer Vision 129:1038-1059): a threshold's overlap with a region is the share of the region's pixels that are called abnormal,
+  and all regions count the same. Its mean over regions is drawn against the false positive rate of all pixels outside masks, up to
+  a rate of 0.3, and the area is divided by 0.3.
 
 Pixels of all images are pooled, so that one threshold goes for all, and both areas are exact: every value of the maps is a
 threshold. Pixels of one image are not independent, so intervals look at images, or at patients where they are known.

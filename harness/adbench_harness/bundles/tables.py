@@ -78,7 +78,8 @@ def read_curves(content: bytes, where: str) -> list[CurvePoint]:
 
 def _text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    # As RFC 4180 says, and because Python quotes only characters of its line end: an id may hold a lone CR.
+    writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(rows)
     return out.getvalue().encode()

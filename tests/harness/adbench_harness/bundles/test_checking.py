@@ -98,7 +98,7 @@ def test_what_is_stored_is_ours_but_for_scores_and_what_nobody_here_can_know(mad
         (lambda text: ROW.sub("", text, count=1).replace("\n\n", "\n"), "lacks scores of 1 image ('40') held out or tested"),
         (lambda text: text + "../../x,test,1,disc,0.5\n", "scores 1 image ('../../x') not held out or tested in our split"),
         (lambda text: ROW.sub(r"\1,test,1,disc,nan", text, count=1), "the score of image '40' is nan"),
-        (lambda text: re.sub(r"(?<=,)[0-9.e-]+$", "0.5", text, flags=re.M), "test images have the same score"),
+        (lambda text: re.sub(r"(?<=,)[0-9.e-]+(?=\r?$)", "0.5", text, flags=re.M), "test images have the same score"),
     ],
 )
 def test_scores_of_other_images_or_labels(forge: Forge, refusal: Any, change: Callable[[str], str], said: str) -> None:

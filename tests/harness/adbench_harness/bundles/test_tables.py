@@ -34,7 +34,8 @@ def test_scores_come_back_to_the_bit_whatever_images_are_called(images: list[str
 
 
 def test_scores_are_sorted_and_tell_no_group(scores: Scores) -> None:
-    assert scores_text(scores) == HEAD + b"a1,test,1,spot,0.35\na2,test,1,blot,0.8\nn1,test,0,normal,0.1\nn2,test,0,normal,0.4\n"
+    rows = b"a1,test,1,spot,0.35\na2,test,1,blot,0.8\nn1,test,0,normal,0.1\nn2,test,0,normal,0.4\n"
+    assert scores_text(scores) == (HEAD + rows).replace(b"\n", b"\r\n")
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_the_fourth_layer_is_an_option(make_context: MakeContext) -> None:
 
 
 def test_the_input_of_a_teacher_from_a_file_is_an_option_and_kept(make_context: MakeContext, tmp_path: Path) -> None:
+    torch.manual_seed(0)
     torch.save(vgg16.VGG16().state_dict(), tmp_path / "mine.pth")
     file = {"teacher": tmp_path / "mine.pth", "teacher_kind": "imagenet"}
     plain, trained = detector(make_context(), **file), detector(make_context(), **file, teacher_input="trained")

@@ -33,7 +33,7 @@ def test_a_whole_bundle_opens(made: Any) -> None:
     with opened(made.bundle) as bundle:
         assert bundle.index.runs == (made.run_id,)
         assert bundle.signature is None
-        assert bundle.read(made.run_id, "scores.csv").startswith(b"image,subset,label,subtype,score\n")
+        assert bundle.read(made.run_id, "scores.csv").startswith(b"image,subset,label,subtype,score\r\n")
         with pytest.raises(ValueError, match="ours"):  # an error of ours is not taken for damage
             raise_ours()
 
@@ -103,7 +103,7 @@ def test_two_copies_of_a_run_or_a_member(made: Any, forge: Forge) -> None:
         warnings.simplefilter("ignore")
         again = forge()
         with zipfile.ZipFile(again, "a") as archive:
-            archive.writestr(f"runs/{made.run_id}/scores.csv", b"image,subset,label,subtype,score\n")
+            archive.writestr(f"runs/{made.run_id}/scores.csv", b"image,subset,label,subtype,score\r\n")
     assert "scores.csv' is there twice, refused" in refusal(again)
 
 

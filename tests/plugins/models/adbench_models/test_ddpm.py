@@ -175,7 +175,7 @@ def test_a_bright_square_scores_higher_after_a_short_budget(make_context: MakeCo
     with torch.no_grad():
         scores, where = made.score(images), made.anomaly_map(images)[1::2]
     assert scores[1::2].min() > scores[::2].max()
-    assert where[:, 10:16, 10:16].mean() > 3 * where.mean()
+    assert where[:, 10:16, 10:16].mean() > 2 * where.mean()
 
 
 def test_a_score_does_not_depend_on_the_batch(make_context: MakeContext, discs: Discs, train_on: TrainOn) -> None:
@@ -192,7 +192,7 @@ def test_the_noise_fields_are_the_runs_own_and_kept(make_context: MakeContext) -
     seeds = [detector(make_context(generator=torch.Generator().manual_seed(seed))) for seed in (1, 1, 2)]
     assert torch.equal(seeds[0].fields, seeds[1].fields)
     assert not torch.equal(seeds[0].fields, seeds[2].fields)
-    assert seeds[0].fields.shape == (2, 3, 32, 32)
+    assert seeds[0].fields.shape == (4, 3, 32, 32)
     single = detector(make_context(dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
     torch.testing.assert_close(single.fields.float(), seeds[0].fields)
 
@@ -241,6 +241,6 @@ def test_sizes_that_it_cannot_halve_are_refused(make_context: MakeContext, size:
 
 
 def test_more_steps_than_levels_are_refused(make_context: MakeContext) -> None:
-    with pytest.raises(OptionError, match="can't take 4 steps down from level 3"):
-        detector(make_context(), level=3)
+    with pytest.raises(OptionError, match="can't take 2 steps down from level 1"):
+        detector(make_context(), level=1)
     assert ddpm.DDPMOptions.lengths == {"denoise_epochs"}

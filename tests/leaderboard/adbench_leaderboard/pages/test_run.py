@@ -132,7 +132,7 @@ def test_figures_over_pixels_stand_on_the_page_of_a_run_that_has_them(
     manifest = read_manifest(folder).model_copy(update={"pixels": pixels})
     (folder / "manifest.json").write_text(manifest.model_dump_json())
     page, _ = page_of(None)
-    assert "1\u202f792 pixels of 3 abnormal test images (5 lesions) and 4 normal ones" in page
+    assert "1\u202f792 pixels of 3 abnormal test images (5 regions in their masks) and 4 normal ones" in page
     assert "left out: 1 of the test images" in page
     assert '0.948 <span class="span">[0.926, 0.963]</span>' in page
     assert '0.866</td><td class="num">0.150</td>' in page

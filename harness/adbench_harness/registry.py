@@ -114,7 +114,7 @@ def load(source: PluginName, expected: type[SpecT]) -> Plugin[SpecT]:
     manager = pluggy.PluginManager("adbench")
     manager.add_hookspecs(hookspecs)
     try:
-        with redirect_stdout(sys.stderr):
+        with _confined(source.kind, source.qualified):
             manager.register(module, name=source.qualified)
             hook: Callable[..., object] = getattr(manager.hook, f"register_{source.kind}s")
             hook(register=registered.append)
@@ -148,7 +148,7 @@ def blamed(kind: Kind, plugin: str, when: str) -> Iterator[None]:
         PluginError: in place of any exception that is not one of ours.
     """
     try:
-        with redirect_stdout(sys.stderr):
+        with _confined(kind, plugin):
             yield
     except AdbenchError:
         raise
@@ -156,6 +156,20 @@ def blamed(kind: Kind, plugin: str, when: str) -> Iterator[None]:
         raise PluginError(
             f"{kind} {plugin} failed {when}: {type(error).__name__}: {error} (ADBENCH_DEBUG=1 shows the traceback)"
         ) from error
+
+
+@contextmanager
+def _confined(kind: Kind, plugin: str) -> Iterator[None]:
+    """What a plugin prints is not our answer, and a copy of our process that it forks must not come back to do our work again."""
+    process = os.getpid()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if os.getpid() != process:
+            sys.stderr.write(f"adbench: warning: {kind} {plugin} forked a process that does not end by itself; it was ended\n")
+            sys.stderr.flush()
+            os._exit(1)
 
 
 def _with_path(name: str) -> tuple[PluginName, str]:
@@ -200,7 +214,7 @@ def _plugin_name(kind: Kind, point: EntryPoint) -> PluginName:
 
 def _import(source: PluginName) -> ModuleType:
     try:
-        with redirect_stdout(sys.stderr):  # what it prints is not our answer
+        with _confined(source.kind, source.qualified):
             module = source.entry_point.load()
     except KeyboardInterrupt:
         raise

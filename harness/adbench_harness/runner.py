@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +30,8 @@ from .registry import blamed
 from .result import Examples, Learnt, Scores, find_run, read_manifest, set_aside, write_run
 from .retention import KeepWeights, remove, superseded_weights
 from .scoring import score_images
-from .training import Listener, Moment, Stop, Training
+from .time_limit import Stop, within
+from .training import Listener, Moment, Training
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Conditions:
     """Whose weights stay, of the runs of a variant; with "none" they are not even written."""
     listen: Listener = lambda moment: None
     stop: Stop = lambda: False
+    time_limit: float | None = None
+    """Seconds for one run; this attempt alone counts."""
 
 
 def run_one(plan: Plan, conditions: Conditions) -> Outcome:
@@ -72,12 +75,13 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
     with claimed(plan.run_id, results), full_precision():
         if done := _find(plan, results):  # by another process, just now
             return done
-        work = Work(plan, conditions)
-        work.prepare()
-        work.train()
-        scores = work.score()
-        work.locate()
-        pictures = work.draw_examples(scores)
+        with within(conditions.time_limit, conditions.stop) as stop:
+            work = Work(plan, replace(conditions, stop=stop))
+            work.prepare()
+            work.train()
+            scores = work.score()
+            work.locate()
+            pictures = work.draw_examples(scores)
         if (place := results.runs / plan.run_id).exists():
             work.warnings.append(f"{place} was altered or could not be read, and is kept as {set_aside(place).name} beside it")
         with blamed("model", plan.model.source.qualified, "while its result was stored"):

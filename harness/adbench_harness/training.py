@@ -23,6 +23,7 @@ from .api import FitRules, FittedDetector, Images, InterruptedRunError, Phase, S
 from .checkpoint import CheckpointFile
 from .device import memory_named
 from .result import CurvePoint
+from .time_limit import Stop
 
 CHECKPOINT_SECONDS: Final = 30.0
 """At most about this much work is lost by a kill; short epochs share a checkpoint."""
@@ -44,7 +45,6 @@ class Moment:
 
 
 Listener = Callable[[Moment], None]
-Stop = Callable[[], bool]
 
 
 @dataclass(frozen=True)

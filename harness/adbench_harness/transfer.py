@@ -28,6 +28,7 @@ from .provenance import environment
 from .registry import blamed
 from .result import WEIGHTS, Learnt, find_run, read_manifest, write_run
 from .runner import Conditions, Outcome, Work, claimed, scores_of
+from .time_limit import within
 
 
 def check_other(base: Plan, other: Plan) -> None:
@@ -53,22 +54,23 @@ def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
         return Outcome(done, results.runs / run_id, already_done=True)
     # The base run is claimed as well: a detector that is trained again uses its checkpoint.
     with claimed(run_id, results), claimed(base.run_id, results), full_precision():
-        work = Work(base, replace(conditions, keep_weights="none"))
-        work.prepare()
-        trained = find_run(results.runs, base.run_id)
-        sent = trained is not None and trained.received is not None
-        again = trained is None or sent or not _load(work, base, conditions)
-        if again:
-            why = "came in a bundle" if sent else "are not there"
-            work.warnings.append(f"the weights of {base.run_id} {why}, so its detector was trained again")
-            work.train()
-            work.checkpoint.remove()
-        start = time.monotonic()
-        prepared = prepare(other.listing, left.test, base.protocol.fit, conditions.home)
-        values = [
-            work.score_samples(left.held_out, work.prepared, may_be_equal=True),
-            work.score_samples(left.test, prepared),
-        ]
+        with within(conditions.time_limit, conditions.stop) as stop:
+            work = Work(base, replace(conditions, keep_weights="none", stop=stop))
+            work.prepare()
+            trained = find_run(results.runs, base.run_id)
+            sent = trained is not None and trained.received is not None
+            again = trained is None or sent or not _load(work, base, conditions)
+            if again:
+                why = "came in a bundle" if sent else "are not there"
+                work.warnings.append(f"the weights of {base.run_id} {why}, so its detector was trained again")
+                work.train()
+                work.checkpoint.remove()
+            start = time.monotonic()
+            prepared = prepare(other.listing, left.test, base.protocol.fit, conditions.home)
+            values = [
+                work.score_samples(left.held_out, work.prepared, may_be_equal=True),
+                work.score_samples(left.test, prepared),
+            ]
         spec = base.dataset.spec
         scores = scores_of(_renamed(left.held_out, spec), left.test, np.concatenate(values))
         learnt = [Learnt(sample.id, sample.group) for sample in _renamed(base.samples("train"), spec)]

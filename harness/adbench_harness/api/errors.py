@@ -10,6 +10,7 @@ AdbenchError
 ├── WeightsError           pretrained weights can't be had, or are of another network
 ├── TrainingError          training or scoring failed (non-finite loss, constant scores, out of memory)
 ├── InterruptedRunError    stopped by a signal; a checkpoint is kept
+├── TimeLimitError         stopped at its time limit; a checkpoint is kept
 └── StoreError             a run folder or the database can't be read or written
 
 Each message says what was wrong, where, and what to do. The command line prints it on one line, without a traceback.
@@ -64,6 +65,12 @@ class InterruptedRunError(AdbenchError):
     """The run was stopped by a signal; its checkpoint is kept and the same command goes on."""
 
     exit_code = 130
+
+
+class TimeLimitError(AdbenchError):
+    """The run took longer than it was allowed to; what its checkpoint holds is kept and the same command goes on."""
+
+    exit_code = 124  # as timeout(1)
 
 
 class StoreError(AdbenchError):

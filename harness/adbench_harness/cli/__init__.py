@@ -18,6 +18,7 @@ from .results import results
 from .run import run
 from .scaffolding import new_dataset, new_model
 from .score import score
+from .standard_output import ours_alone
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -46,7 +47,8 @@ def main() -> None:
     # Before torch is imported anywhere: idle OpenMP threads that spin slow two busy processes by up to 200 times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        status = cli.main(standalone_mode=False)
+        with ours_alone():
+            status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         status = _say("interrupted", 130)
     except click.ClickException as error:

@@ -11,7 +11,7 @@ import click
 
 from .audit import audit_dataset
 from .dataset_files import fetch_dataset, import_dataset, remove_dataset, verify_dataset
-from .options import home_option, json_option, protocol_option
+from .options import check_limit_option, home_option, json_option, protocol_option
 
 if TYPE_CHECKING:
     from ..api import DatasetSpec
@@ -234,7 +234,7 @@ def dataset_path(name: str, home: Path | None, as_json: bool) -> None:
 @datasets.command("check")
 @click.argument("name")
 @click.option("--only", multiple=True, metavar="CHECK", help="This check, and what it needs; again for each.")
-@click.option("--time-limit", type=click.FloatRange(1), default=600.0, show_default=True, help="Seconds for one check.")
+@check_limit_option
 @home_option
 @json_option
 def check_dataset(name: str, only: tuple[str, ...], time_limit: float, home: Path | None, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .options import Device, Setting, json_option
+from .options import Device, Setting, check_limit_option, json_option
 
 
 @click.group()
@@ -94,7 +94,7 @@ def show_model(name: str, as_json: bool) -> None:
     show_default=True,
     help="Training images presented before scores are looked at.",
 )
-@click.option("--time-limit", type=click.FloatRange(1), default=600.0, show_default=True, help="Seconds for one check.")
+@check_limit_option
 @json_option
 def check_model(
     name: str,

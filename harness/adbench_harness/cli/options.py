@@ -13,6 +13,8 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 ALL = "all"
 MOST = 10_000
+LONGEST = 10_000 * 3600
+"""Seconds; more than a year, and no more than every timer takes."""
 KEEP_WEIGHTS = ("newest", "all", "none")
 DEFAULT_PROTOCOL = "adbench-v1"
 
@@ -67,6 +69,30 @@ class Device(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", str(value)):
             self.fail(f"{value!r} is no device; use auto, cpu, cuda, cuda:N or mps", param, ctx)
         return str(value)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """``90``, ``90s``, ``15m`` or ``2h``; converts to seconds, at least 1."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse, or fail with what is allowed."""
+        if isinstance(value, int | float):
+            return float(value)
+        if (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())) is None:
+            self.fail(f"{value!r} is no duration; use seconds, or 90s, 15m or 2h", param, ctx)
+        seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+        if not 1 <= seconds <= LONGEST:
+            self.fail(f"{value!r} is not between 1 s and {LONGEST // 3600} h", param, ctx)
+        return seconds
+
+
+def check_limit_option(command: CommandT) -> CommandT:
+    """``--time-limit`` of each check."""
+    return click.option("--time-limit", type=Duration(), default="10m", show_default=True, help="For one check: 90s, 15m, 2h.")(
+        command
+    )
 
 
 def home_option(command: CommandT) -> CommandT:

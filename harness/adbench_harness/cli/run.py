@@ -9,6 +9,7 @@ import click
 
 from .options import (
     Device,
+    Duration,
     Numbers,
     Setting,
     home_option,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 @click.option("--set", "settings", type=Setting(), multiple=True, help="A model option, or a protocol field (then off-protocol).")
 @click.option("--train-size", type=int, help="Only so many of the training images, for a learning curve; never ranked.")
 @click.option("--eval-dataset", help="Test the trained detector on this dataset as well; never ranked.")
+@click.option(
+    "--time-limit", type=Duration(), help="For one run: 90s, 15m, 2h. Then its checkpoint is kept, and the status is 124."
+)
 @click.option("--fresh", is_flag=True, help="Start over instead of going on from a checkpoint.")
 @keep_weights_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
@@ -48,6 +52,7 @@ def run(
     settings: tuple[tuple[str, str], ...],
     train_size: int | None,
     eval_dataset: str | None,
+    time_limit: float | None,
     fresh: bool,
     keep_weights: KeepWeights,
     quiet: bool,
@@ -91,6 +96,7 @@ def run(
         requests,
         Home.at(home),
         Results.at(results_folder),
+        time_limit=time_limit,
         fresh=fresh,
         keep_weights=keep_weights,
         quiet=quiet or as_json,

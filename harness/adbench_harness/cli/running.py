@@ -38,6 +38,7 @@ def make_runs(
     keep_weights: KeepWeights,
     quiet: bool,
     as_json: bool,
+    time_limit: float | None = None,
 ) -> int:
     """Make runs one after another, take each into the database, print what came out; the exit status.
 
@@ -48,7 +49,7 @@ def make_runs(
     attempts: list[Attempt] = []
     plain: list[dict[str, Any]] = []
     with progress, stop_on_signal() as stop:
-        conditions = Conditions(home, results, fresh, keep_weights, progress, stop.asked)
+        conditions = Conditions(home, results, fresh, keep_weights, progress, stop.asked, time_limit)
         for attempt in execute(_announced(requests, progress), conditions):
             progress.stop()
             if attempt.error is not None and len(requests) == 1:

@@ -23,7 +23,7 @@ LONGEST: Final = 10_000.0
 
 
 class UNet(nn.Module):
-    """Images (B, C, S, S) and noise levels (B,) to noise of the images' shape; S divisible by 8.
+    """Images (B, C, S, S) and noise levels (B,) to values of the images' shape; S divisible by 8.
 
     Three resolutions, S / 2, S / 4 and S / 8, of ``width`` channels and two and four times as many.
     """
@@ -44,7 +44,7 @@ class UNet(nn.Module):
         )
 
     def forward(self, images: Tensor, levels: Tensor) -> Tensor:
-        """The noise in the images, unbounded."""
+        """What it takes for v, from which `DDPM.noise_in` has the noise; of the images' shape, unbounded."""
         level = self.level(embedded(levels, self.width).to(images))
         x = self.down[0](self.enter(F.pixel_unshuffle(images, PATCH)), level)
         kept = [x]

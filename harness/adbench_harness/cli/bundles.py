@@ -67,8 +67,8 @@ def export_runs(
     """
     from ..bundles.writing import Wanted, bundled, stored, write_bundle
     from ..home import Results
-    from .results import must_exist
     from .show import print_json
+    from .stored import must_exist
 
     if bool(runs) == everything:
         raise click.UsageError("name the runs (see: adbench results list), or say --all")
@@ -122,8 +122,8 @@ def import_bundles(
     from ..bundles.importing import Trust, import_bundle
     from ..bundles.planning import Surroundings
     from ..home import Home, Results
-    from .results import take_in
     from .show import print_json
+    from .stored import take_in
 
     results = Results.at(results_folder)
     found: list[Imported] = []
@@ -213,9 +213,9 @@ def verify_run(
     from ..home import Home, Results
     from ..runner import Conditions
     from .progress import RunProgress
-    from .results import must_exist, take_in
     from .running import stop_on_signal
     from .show import print_json
+    from .stored import must_exist, take_in
 
     results, place = must_exist(Results.at(results_folder)), Home.at(home)
     chosen: Any = kind

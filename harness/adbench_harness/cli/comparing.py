@@ -57,8 +57,8 @@ def compare(
     from ..store.database import reading
     from ..store.pairwise import compare as compare_stored
     from .comparison_tables import general_notes, print_report
-    from .results import take_in
     from .show import print_json
+    from .stored import take_in
 
     if len(models) < 2:
         raise OptionError("a comparison needs two models; see: adbench results list")
@@ -98,8 +98,8 @@ def power(dataset: str, models: tuple[str, ...], task: str | None, results_folde
     from ..store.database import reading
     from ..store.planning import plannings
     from .comparison_tables import print_plannings
-    from .results import take_in
     from .show import print_json
+    from .stored import take_in
 
     folder = Results.at(results_folder)
     take_in(folder)

@@ -75,7 +75,6 @@ def offer_fetch(name: str, home: Home) -> None:
 
     from ..api import NotImportedError
     from ..data.listing import folder
-    from .datasets import size_of
 
     spec = _files_of(name)
     if spec.at is not None or not spec.downloads:
@@ -253,3 +252,11 @@ def _files_of(name: str) -> DatasetSpec:
     from ..data.verifying import owner
 
     return owner(registry.dataset(name).spec)
+
+
+def size_of(spec: DatasetSpec) -> int | None:
+    """Bytes of a dataset's files, else of its download; None if neither is known."""
+    from ..data.original import Original
+
+    known = Original(spec).known_bytes if spec.editions else None
+    return known or next((download.bytes for download in spec.downloads if download.bytes), None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from .audit import audit_dataset
-from .dataset_files import fetch_dataset, import_dataset, remove_dataset, verify_dataset
+from .dataset_files import fetch_dataset, import_dataset, remove_dataset, size_of, verify_dataset
 from .options import check_limit_option, home_option, json_option, protocol_option
 
 if TYPE_CHECKING:
@@ -85,14 +85,6 @@ def _dataset_row(source: PluginName, home: Any) -> dict[str, Any]:
     except AdbenchError as error:
         row["state"] = str(error)
     return row
-
-
-def size_of(spec: DatasetSpec) -> int | None:
-    """Bytes of a dataset's files, else of its download; None if neither is known."""
-    from ..data.original import Original
-
-    known = Original(spec).known_bytes if spec.editions else None
-    return known or next((download.bytes for download in spec.downloads if download.bytes), None)
 
 
 def _where(spec: DatasetSpec, files: DatasetSpec, home: Home) -> dict[str, Any]:

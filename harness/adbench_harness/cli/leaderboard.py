@@ -161,7 +161,7 @@ def build_site(results: Results, out: Path, with_images: Sequence[str] = (), hom
     from adbench_leaderboard.images.permission import permission
 
     from ..home import Home
-    from .results import must_exist, take_in
+    from .stored import must_exist, take_in
 
     take_in(must_exist(results))
     home = home or Home.at(None)

@@ -71,7 +71,7 @@ def reproduce(
       adbench results reproduce --run --device cuda
     """
     from ..home import Home, Results
-    from .results import must_exist
+    from .stored import must_exist
 
     folder = Results.at(results_folder)
     cells = _cells(datasets, models)
@@ -117,7 +117,7 @@ def _report(folder: Results, cells: list[Cell], figures: tuple[FigureName, ...],
     from ..published import published
     from ..reproduction import PROTOCOL, compare, missing, outside, series_of, stored_runs
     from ..store.database import reading
-    from .results import take_in
+    from .stored import take_in
 
     take_in(folder)
     runs = []

@@ -13,6 +13,7 @@ from .bundles import export_runs, import_bundles, verify_run
 from .comparing import compare, power
 from .options import json_option, keep_weights_option, results_option
 from .reproducing import reproduce
+from .stored import must_exist, take_in
 
 if TYPE_CHECKING:
     import duckdb
@@ -319,29 +320,6 @@ def _remove(found: list[Removable]) -> tuple[list[Removable], dict[Path, str]]:
         except OSError as error:
             failed[item.path] = error.strerror or str(error)
     return gone, failed
-
-
-def must_exist(folder: Results) -> Results:
-    """The results folder, if there is one. Raises StoreError: a mistyped path must not make an empty store."""
-    from ..api import StoreError
-
-    if not folder.root.is_dir():
-        raise StoreError(f"there is no results folder {folder.root}; make a run first, or name another with --results")
-    return folder
-
-
-def take_in(folder: Results) -> None:
-    """Ingest what other processes left; what can't be taken in is said, and the rest is shown."""
-    from ..api import StoreError
-    from ..store.ingest import ingest
-
-    try:
-        done = ingest(folder)
-    except StoreError as error:
-        click.echo(f"adbench: warning: {error}", err=True)
-    else:
-        for run_id, reason in done.refused.items():
-            click.echo(f"adbench: warning: {run_id} left out: {reason}", err=True)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from ..device import choose_device
 from ..home import Home
 from ..registry import PluginName, unknown_name
 from .checks import Check
-from .dataset_checks import dataset_checks
 from .report import Report
+from .rules import dataset_checks
 from .subject import BUDGET, IMAGE_SIZE, ModelSubject
 from .supervise import TIME_LIMIT, Heard, Supervised
 
@@ -38,7 +38,7 @@ def check_model(
         PluginError: if the plugin can't be loaded.
         OptionError: for an unknown option, check or device.
     """
-    from .model_checks import model_checks  # scikit-learn, which no dataset needs
+    from .rules import model_checks  # scikit-learn, which no dataset needs
 
     plugin = registry.model(name)
     words = dict(settings or {})

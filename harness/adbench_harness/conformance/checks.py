@@ -18,6 +18,9 @@ from .report import Result
 
 SubjectT = TypeVar("SubjectT")
 
+SHOWN: Final = 3
+"""How many of many a message names."""
+
 
 class BrokenRuleError(Exception):
     """The rule is broken; the message says how, and what to do."""
@@ -123,3 +126,9 @@ def _place(error: BaseException, module: ModuleType | None) -> str:
         if own is not None and frame.filename == own:
             return f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
     return ""
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of many names, for a message."""
+    shown = ", ".join(repr(name) for name in names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

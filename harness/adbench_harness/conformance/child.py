@@ -26,12 +26,12 @@ def main(folder: Path) -> None:
     request = json.loads((folder / REQUEST).read_text())
     earlier = {result.check: result for result in read_results(folder)}
     if request["kind"] == "model":
-        from .model_checks import model_checks
+        from .rules import model_checks
 
         subject: Any = _model(request, folder)
         checks: Any = model_checks()
     else:
-        from .dataset_checks import dataset_checks
+        from .rules import dataset_checks
 
         subject = _dataset(request, folder)
         checks = dataset_checks()

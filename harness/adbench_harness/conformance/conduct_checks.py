@@ -16,8 +16,8 @@ from ..api import Sample
 from ..device import peak_memory
 from .case import CaseImages
 from .checks import BrokenRuleError, Checks, NotApplicableError, Seen
-from .model_checks import _allowed
 from .subject import ModelSubject
+from .tolerance import allowed
 from .watch import Watch
 
 CONDUCT: Final = Checks[ModelSubject]()
@@ -36,7 +36,7 @@ def _pictures(subject: ModelSubject) -> Seen:
         made = detector.anomaly_map(images.batch(torch.arange(len(pixels), device=subject.device)))
     if made is not None and float(made.min()) < 0:
         raise BrokenRuleError(f"an anomaly map has the value {float(made.min()):.3g}; none may be negative")
-    if np.abs(subject.scores(detector, pixels) - subject.reference).max() > _allowed(subject.reference):
+    if np.abs(subject.scores(detector, pixels) - subject.reference).max() > allowed(subject.reference):
         raise BrokenRuleError("scores have changed after pictures were drawn; a picture may not change the detector")
     return Seen(", ".join(sorted(set(drawn.listed[0].files) - {"input"})))
 

@@ -14,11 +14,9 @@ from dataclasses import fields
 from typing import Any, Final
 
 from ..api import NORMAL, AdbenchError, Box, DataError, Sample
-from .checks import BrokenRuleError, Check, Checks, NotApplicableError, Seen
+from .checks import BrokenRuleError, Checks, NotApplicableError, Seen, some
 from .dataset_subject import DatasetSubject
 
-SHOWN: Final = 3
-"""How many of many a message names."""
 ALL: Final = "all"
 """The task that every dataset has."""
 OFFICIAL_SPLITS: Final = (None, "train", "test")
@@ -108,7 +106,7 @@ def _ids(subject: DatasetSubject) -> Seen:
     samples = subject.samples
     repeated = [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]
     if repeated:
-        raise BrokenRuleError(f"two samples have the id {_some(repeated)}")
+        raise BrokenRuleError(f"two samples have the id {some(repeated)}")
     for sample in samples:
         if reason := _unfit(sample.id):
             raise BrokenRuleError(
@@ -176,7 +174,7 @@ def _labels(subject: DatasetSubject) -> Seen:
     expected = _expected_subtypes(subject)
     strange = sorted(listed - expected) if expected else []
     if strange:
-        raise BrokenRuleError(f"it lists {_some(strange)}, which `expected` doesn't count; it has {', '.join(sorted(expected))}")
+        raise BrokenRuleError(f"it lists {some(strange)}, which `expected` doesn't count; it has {', '.join(sorted(expected))}")
     return Seen(", ".join(sorted(listed)))
 
 
@@ -196,7 +194,7 @@ def _groups(subject: DatasetSubject) -> Seen:
         raise NotApplicableError("group_rule says that they are unknown, so a patient may be on both sides of a split")
     if without and "unknown" not in rule:
         raise BrokenRuleError(
-            f"{len(without)} of {len(subject.samples)} samples have no group ({_some(without)}), but group_rule says what one is; where it "
+            f"{len(without)} of {len(subject.samples)} samples have no group ({some(without)}), but group_rule says what one is; where it "
             "isn't known, group_rule says 'unknown'"
         )
     return Seen(f"{len(groups)} groups" + (f", {len(without)} samples without one" if without else ""), {"groups": len(groups)})
@@ -238,24 +236,10 @@ def _tasks(subject: DatasetSubject) -> Seen:
         strange = [subtype for subtype in subtypes if subtype == NORMAL or subtype not in known]
         if strange:
             abnormal = ", ".join(sorted(known - {NORMAL}))
-            raise BrokenRuleError(f"task {task!r} names {_some(strange)}; subtypes of abnormal images are {abnormal}")
+            raise BrokenRuleError(f"task {task!r} names {some(strange)}; subtypes of abnormal images are {abnormal}")
     return Seen(", ".join(tasks))
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few names."""
-    shown = ", ".join(repr(name) for name in names[:SHOWN])
-    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def dataset_checks() -> list[Check[DatasetSubject]]:
-    """All checks of a dataset, in order."""
-    from .dataset_conduct_checks import CONDUCT
-    from .dataset_file_checks import FILES
-
-    return [*CHECKS.listed, *FILES.listed, *CONDUCT.listed]

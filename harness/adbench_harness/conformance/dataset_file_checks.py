@@ -19,8 +19,7 @@ from ..data.listing import Listing
 from ..data.original import Original
 from ..data.verifying import owner
 from ..protocol import split
-from .checks import BrokenRuleError, Checks, NotApplicableError, Seen
-from .dataset_checks import _some
+from .checks import BrokenRuleError, Checks, NotApplicableError, Seen, some
 from .dataset_subject import DatasetSubject
 
 PROTOCOL: Final = "adbench-v1"
@@ -48,7 +47,7 @@ def _check_places(root: Path, paths: Mapping[str, str]) -> None:
             )
     missing = [path for path in paths if not (root / path).is_file()]
     if missing:
-        raise BrokenRuleError(f"{len(missing)} of {len(paths)} files are not in {root}: {_some(missing)}")
+        raise BrokenRuleError(f"{len(missing)} of {len(paths)} files are not in {root}: {some(missing)}")
 
 
 def _unfit(path: str) -> str | None:
@@ -86,7 +85,7 @@ def _masks(subject: DatasetSubject) -> Seen:
     if not masked:
         raise NotApplicableError("it has none")
     if normal := [sample.id for sample in masked if sample.label == 0]:
-        raise BrokenRuleError(f"normal samples have a mask of a lesion: {_some(normal)}; their mask is None")
+        raise BrokenRuleError(f"normal samples have a mask of a lesion: {some(normal)}; their mask is None")
     _check_places(subject.root, {str(sample.mask): sample.id for sample in masked})
 
     def look(sample: Sample) -> None:
@@ -124,7 +123,7 @@ def _check_entries(edition: Edition) -> None:
     entries = edition.files()
     repeated = [path for path, count in Counter(entry.path for entry in entries).items() if count > 1]
     if repeated:
-        raise BrokenRuleError(f"edition {edition.name} has two entries of {_some(repeated)}")
+        raise BrokenRuleError(f"edition {edition.name} has two entries of {some(repeated)}")
     for entry in entries:
         if reason := _unfit(entry.path):
             raise BrokenRuleError(
@@ -165,7 +164,7 @@ def _verified(subject: DatasetSubject, own: DatasetSpec) -> str:
     unknown = sorted(path for path in paths if original.place(path) is None)
     if unknown:
         raise BrokenRuleError(
-            f"{len(unknown)} files of samples are in no edition's manifest, so that nobody is told when one is altered: {_some(unknown)}"
+            f"{len(unknown)} files of samples are in no edition's manifest, so that nobody is told when one is altered: {some(unknown)}"
         )
     if found.edition is not None:
         _check_bytes(subject.root, next(edition for edition in own.editions if edition.name == found.edition))
@@ -209,7 +208,7 @@ def _check_apart(samples: Sequence[Sample], subsets: Mapping[str, Subset], numbe
         sides = {subsets[sample] for sample in unit if sample in subsets}
         if len(sides) > 1:
             raise BrokenRuleError(
-                f"split {number} has images of one group or with the same pixels in {' and '.join(sorted(sides))}: {_some(unit)}"
+                f"split {number} has images of one group or with the same pixels in {' and '.join(sorted(sides))}: {some(unit)}"
             )
 
 

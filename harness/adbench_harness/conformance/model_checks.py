@@ -1,7 +1,7 @@
 """The rules that a detector keeps: what it may see, and what its scores are.
 
 Each check trains or asks the detector as the harness does, and compares. Scores count as the same if they differ by no more than
-SAME of their interquartile range, and what float32 rounds away.
+`tolerance.SAME` of their interquartile range, and what float32 rounds away.
 """
 
 from __future__ import annotations
@@ -23,15 +23,10 @@ from ..api import AdbenchError, FittedDetector, InterruptedRunError
 from ..training import Training
 from . import case
 from .case import easy_case
-from .checks import BrokenRuleError, Check, Checks, Seen
+from .checks import BrokenRuleError, Checks, Seen
 from .subject import SHORT, ModelSubject, Stop
+from .tolerance import SAME, SAME_ON_GPU, allowed, interquartile_range
 
-SAME: Final = 1e-5
-"""Of the scores' interquartile range."""
-SAME_ON_GPU: Final = 1e-2
-"""Of that range, between two trainings on a GPU, whose sums are made in another order each time."""
-ROUNDED: Final = 16 * float(np.finfo(np.float32).eps)
-"""Of the largest score."""
 LEAST_AREA: Final = 0.8
 """ROC AUC on the easy case."""
 SMALL: Final = (0, 1, 2)
@@ -86,8 +81,8 @@ def _scores(subject: ModelSubject) -> Seen:
     if float(np.ptp(values)) == 0.0:
         raise BrokenRuleError(f"all {len(values)} test images have the score {values[0]:g}: the detector has learnt nothing")
     alone = subject.scores(detector, pixels, [[place] for place in range(len(pixels))])
-    allowed = _allowed(values)
-    if np.abs(alone - values).max() > allowed and np.abs(np.sort(alone) - np.sort(values)).max() <= allowed:
+    margin = allowed(values)
+    if np.abs(alone - values).max() > margin and np.abs(np.sort(alone) - np.sort(values)).max() <= margin:
         raise BrokenRuleError("scores of a batch are those of its images, but not in the images' order")
     return Seen(f"{len(values)} scores from {values.min():.4g} to {values.max():.4g}")
 
@@ -123,7 +118,7 @@ def _direction(subject: ModelSubject) -> Seen:
 @CHECKS.add("batch", "a score does not depend on the other images of its batch", needs="scores")
 def _batch(subject: ModelSubject) -> Seen:
     detector, pixels, values = subject.trained[0], subject.case.test, subject.reference
-    count, allowed = len(pixels), _allowed(subject.reference)
+    count, margin = len(pixels), allowed(subject.reference)
     order = np.random.default_rng(7).permutation(count).tolist()
     ways = {
         "each image alone": [[place] for place in range(count)],
@@ -137,15 +132,15 @@ def _batch(subject: ModelSubject) -> Seen:
         places = [place for batch in batches for place in batch]
         change = float(np.abs(subject.scores(detector, pixels, batches) - values[places]).max())
         largest = max(largest, change)
-        if not change <= allowed:
+        if not change <= margin:
             transductive = detector.transductive
             declared = f"; it declares so ({transductive.reason}), and is never ranked" if transductive is not None else ""
             raise BrokenRuleError(
-                f"with {words} a score changes by {change:.3g}, where the scores' interquartile range is {_range(values):.3g}: is a layer in "
+                f"with {words} a score changes by {change:.3g}, where the scores' interquartile range is {interquartile_range(values):.3g}: is a layer in "
                 f"train mode, or is something normalised over the batch?{declared}"
             )
     return Seen(
-        f"the same in {len(ways)} ways to cut batches, within {largest:.1e}", {"largest_change": largest, "allowed": allowed}
+        f"the same in {len(ways)} ways to cut batches, within {largest:.1e}", {"largest_change": largest, "allowed": margin}
     )
 
 
@@ -220,7 +215,7 @@ def _stopped_fit(subject: ModelSubject) -> Seen:
     try:
         subject.train(subject.case.train, SHORT, stop=stop)
     except InterruptedRunError:
-        pass
+        pass  # as it should: it has been asked to stop
     else:
         if not asked:
             raise BrokenRuleError("`fit` never calls context.progress(done, total), so nobody can stop it or see how far it is")
@@ -308,27 +303,11 @@ def _same(found: NDArray[np.float64], expected: NDArray[np.float64], when: str, 
     if found.shape != expected.shape:
         raise BrokenRuleError(f"{when}: {found.shape[0] if found.ndim else 1} scores for {len(expected)} images")
     change = float(np.abs(found - expected).max())
-    if not change <= _allowed(expected, tolerance):
+    if not change <= allowed(expected, tolerance):
         raise BrokenRuleError(
-            f"a score changes by {change:.3g}, where the scores' interquartile range is {_range(expected):.3g}, {when}"
+            f"a score changes by {change:.3g}, where the scores' interquartile range is {interquartile_range(expected):.3g}, {when}"
         )
 
 
 def _training_tolerance(subject: ModelSubject) -> float:
     return SAME if subject.device.type == "cpu" else SAME_ON_GPU
-
-
-def _range(values: NDArray[np.float64]) -> float:
-    low, high = np.quantile(values, [0.25, 0.75])
-    return float(high - low)
-
-
-def _allowed(values: NDArray[np.float64], tolerance: float = SAME) -> float:
-    return tolerance * _range(values) + ROUNDED * float(np.abs(values).max())
-
-
-def model_checks() -> list[Check[ModelSubject]]:
-    """All checks of a model, in order."""
-    from .conduct_checks import CONDUCT
-
-    return [*CHECKS.listed, *CONDUCT.listed]

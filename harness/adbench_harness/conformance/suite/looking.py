@@ -13,8 +13,8 @@ from ... import registry
 from ...data.listing import folder
 from ...home import Home
 from ..checking import check_dataset, check_model
-from ..dataset_checks import dataset_checks
 from ..report import Report, Result
+from ..rules import dataset_checks
 
 
 @dataclass
@@ -53,7 +53,7 @@ def asked_for(config: pytest.Config) -> list[Looking]:
 
 
 def _model(name: str, config: pytest.Config) -> Looking:
-    from ..model_checks import model_checks
+    from ..rules import model_checks
 
     registry.model(name)
     look = partial(

@@ -16,10 +16,10 @@ from PIL import Image
 from adbench_harness import registry
 from adbench_harness.cli.options import DEFAULT_PROTOCOL
 from adbench_harness.conformance.checks import run_checks
-from adbench_harness.conformance.dataset_checks import dataset_checks
 from adbench_harness.conformance.dataset_file_checks import PROTOCOL
 from adbench_harness.conformance.dataset_subject import DatasetSubject
 from adbench_harness.conformance.report import Result
+from adbench_harness.conformance.rules import dataset_checks
 from adbench_harness.home import Home
 
 Install = Callable[..., None]

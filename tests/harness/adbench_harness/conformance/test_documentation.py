@@ -3,8 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from adbench_harness.conformance.dataset_checks import dataset_checks
-from adbench_harness.conformance.model_checks import model_checks
+from adbench_harness.conformance.rules import dataset_checks, model_checks
 
 PAGE = Path(__file__).parents[4] / "docs" / "checks.md"
 

@@ -9,8 +9,8 @@ import torch
 
 from adbench_harness import registry
 from adbench_harness.conformance.checks import run_checks
-from adbench_harness.conformance.model_checks import model_checks
 from adbench_harness.conformance.report import Result
+from adbench_harness.conformance.rules import model_checks
 from adbench_harness.conformance.subject import BUDGET, ModelSubject
 
 Look = Callable[..., dict[str, Result]]

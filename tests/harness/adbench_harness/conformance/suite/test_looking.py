@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from adbench_harness.api import NotImportedError, UnknownNameError
-from adbench_harness.conformance.dataset_checks import dataset_checks
 from adbench_harness.conformance.report import Report, Result
+from adbench_harness.conformance.rules import dataset_checks
 from adbench_harness.conformance.suite.looking import Looking, asked_for
 
 Config = Callable[..., pytest.Config]

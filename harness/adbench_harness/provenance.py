@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict
 
 from . import __version__
 
+SOURCE: Final = "source:"
+"""Begins the revision of code that was run in place, which is known by its hash."""
 RECORDED: Final = ("numpy", "pillow", "pyarrow", "scikit-learn", "scipy", "torch", "torchvision")
 
 
@@ -42,7 +44,7 @@ def plugin_provenance(name: str, distribution_name: str, module: ModuleType, dec
     except PackageNotFoundError:
         installed, direct_url = "0", None
     editable = bool(direct_url and json.loads(direct_url).get("dir_info", {}).get("editable"))
-    revision = f"source:{source_hash(module)}" if editable else str(declared)
+    revision = f"{SOURCE}{source_hash(module)}" if editable else str(declared)
     return PluginProvenance(
         name=name,
         distribution=distribution_name,
@@ -51,6 +53,14 @@ def plugin_provenance(name: str, distribution_name: str, module: ModuleType, dec
         editable=editable,
         revision=revision,
     )
+
+
+def revision_like(stated: PluginProvenance, here: PluginProvenance, module: ModuleType) -> str:
+    """The revision of the code that is here, stated as another's is.
+
+    Code that was run in place is known by its hash, and may have been installed since: then its hash is what can be compared.
+    """
+    return f"{SOURCE}{source_hash(module)}" if stated.revision.startswith(SOURCE) else here.revision
 
 
 def source_hash(module: ModuleType) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import torch
 from pydantic import JsonValue, ValidationError
@@ -36,12 +36,9 @@ from ..bundles.options import Files, file_hash, options_of
 from ..device import choose_device
 from ..home import Results
 from ..manifest import Manifest
-from ..provenance import PluginProvenance, plugin_provenance, source_hash
+from ..provenance import PluginProvenance, plugin_provenance, revision_like
 from ..registry import Plugin, blamed
 from ..result import MANIFEST, WEIGHTS, Scores, check_files, read_manifest, read_scores, run_folders
-
-SOURCE: Final = "source:"
-"""Begins the revision of a plugin whose code is known by its hash."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +186,7 @@ def _plugin(manifest: Manifest) -> Plugin[ModelSpec]:
         install = f"pip install {shlex.quote(f'{stated.distribution}=={stated.version}')}"
         raise UnknownNameError(f"{what}, which is not installed here; try: {install}") from None
     here = plugin_provenance(plugin.source.name, plugin.source.distribution, plugin.module, plugin.spec.revision)
-    # Code that was run in place is known by its hash, and may have been installed since.
-    revision = f"{SOURCE}{source_hash(plugin.module)}" if stated.revision.startswith(SOURCE) else here.revision
+    revision = revision_like(stated, here, plugin.module)
     if revision != stated.revision:
         raise PluginError(
             f"{what}, revision {stated.revision}, and here is {here.distribution} {here.version}, revision {revision}: weights are of use to "

@@ -17,7 +17,7 @@ from ..home import Home
 from ..manifest import Cell
 from ..plan import LARGEST_SEED, Plan, RunRequest
 from ..protocol import ResolvedProtocol
-from ..provenance import PluginProvenance, plugin_provenance
+from ..provenance import PluginProvenance, plugin_provenance, revision_like
 from ..registry import Plugin
 from .form import first_problem, printable
 from .options import Files, file_hash, options_of
@@ -88,7 +88,8 @@ def plan_of(claim: Claim, around: Surroundings, *, our_code: bool = False) -> Pl
     subsets = _split(claim, protocol, found, around)
     ours = plugin_provenance(model.source.name, model.source.distribution, model.module, model.spec.revision)
     of_data = plugin_provenance(dataset.source.name, dataset.source.distribution, dataset.module, dataset.spec.revision)
-    plugins = {"model": ours if our_code else claim.plugin, "dataset": of_data}
+    same = revision_like(claim.plugin, ours, model.module) == claim.plugin.revision
+    plugins = {"model": ours if our_code and not same else claim.plugin, "dataset": of_data}
     words = {name: "FILE" if file_hash(cell.options.get(name)) else word for name, word in options.labels().items()}
     settings = {**words, **protocol.overrides}
     request = RunRequest(cell.model, asked, cell.protocol, cell.split, cell.seed, around.device, settings)

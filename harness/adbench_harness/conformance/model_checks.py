@@ -130,7 +130,10 @@ def _batch(subject: ModelSubject) -> Seen:
     largest = 0.0
     for words, batches in ways.items():
         places = [place for batch in batches for place in batch]
-        change = float(np.abs(subject.scores(detector, pixels, batches) - values[places]).max())
+        found = subject.scores(detector, pixels, batches)
+        if not np.isfinite(found).all():
+            raise BrokenRuleError(f"with {words} {int((~np.isfinite(found)).sum())} of {len(found)} scores are not finite")
+        change = float(np.abs(found - values[places]).max())
         largest = max(largest, change)
         if not change <= margin:
             transductive = detector.transductive
@@ -166,7 +169,12 @@ def _reload(subject: ModelSubject) -> Seen:
         raise BrokenRuleError(
             f"a new process can't score with what `state` returned: {last[-1] if last else f'exit status {done.returncode}'}"
         )
-    _same(np.load(place / "scores.npy"), subject.reference, "in a new process", SAME)
+    _same(
+        np.load(place / "scores.npy"),
+        subject.reference,
+        "in a new process: does `load` take over all that `state` gives, and put networks into eval mode?",
+        SAME,
+    )
     return Seen(f"{len(state)} tensors, {sum(tensor.nbytes for tensor in state.values()) / 2**20:.1f} MiB")
 
 

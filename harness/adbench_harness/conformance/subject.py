@@ -137,7 +137,7 @@ class ModelSubject:
         pixels = self.case.train
         with self._watched():
             detector, training = self._train(pixels, self.budget, None, None, never)
-            self.scores(detector, self.case.test)
+            self.raw_scores(detector, self.case.test)  # what they are is for the checks to say
         return detector, training
 
     @cached_property

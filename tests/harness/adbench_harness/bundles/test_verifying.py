@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load, save
 
+from adbench_harness import provenance
 from adbench_harness.api import DataError, InterruptedRunError, OptionError, PluginError, StoreError, TrainingError
 from adbench_harness.bundles import verifying
 from adbench_harness.bundles.importing import Imported
@@ -130,15 +131,23 @@ def test_a_run_of_our_own_and_one_that_is_not_there(made: Any, around: Surroundi
 
 def test_only_the_very_code_can_verify(made: Any, bring: Bring, check: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
     bring(made.bundle)
-
-    def other(*facts: Any) -> Any:
-        return plugin_provenance(*facts).model_copy(update={"revision": "99"})
-
-    monkeypatch.setattr("adbench_harness.bundles.planning.plugin_provenance", other)
+    monkeypatch.setattr(provenance, "source_hash", lambda module: "99")
     with pytest.raises(
-        PluginError, match=r"was made by adbench-harness .* and here is adbench-harness 0.*, revision 99; only the same"
+        PluginError, match=r"was made by adbench-harness .* and here is adbench-harness 0.*, revision source:99; only the same"
     ):
         check("re-scored")
+
+
+def test_code_that_was_run_in_place_may_have_been_installed_since(
+    made: Any, bring: Bring, check: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(made.bundle)
+
+    def installed(*facts: Any) -> Any:
+        return plugin_provenance(*facts).model_copy(update={"revision": "1", "editable": False})
+
+    monkeypatch.setattr("adbench_harness.bundles.planning.plugin_provenance", installed)
+    assert check("re-scored").after == "re-scored"
 
 
 def test_a_file_that_is_an_option_must_be_here(

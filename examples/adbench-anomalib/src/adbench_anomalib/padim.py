@@ -21,7 +21,7 @@ LARGEST: Final = 2**31
 
 
 class PaDiMOptions(BackboneOptions):
-    """Defaults are anomalib's."""
+    """Defaults are anomalib's, but for ``fit_images``, which it has not."""
 
     backbone: Literal["resnet18", "wide_resnet50_2"] = Field("resnet18", description="timm's name of the frozen ResNet")
     layers: Layers = Field("layer1,layer2,layer3", description="stages whose features are put side by side")

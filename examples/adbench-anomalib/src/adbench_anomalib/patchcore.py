@@ -22,7 +22,7 @@ class PatchCoreOptions(BackboneOptions):
     layers: Layers = Field("layer2,layer3", description="stages whose features are put side by side")
     coreset: float = Field(0.1, gt=0, le=1, description="share of the patches that is kept")
     neighbours: int = Field(9, ge=1, le=1000, description="patches of the bank by which a score is weighted; 1 = unweighted")
-    fit_images: int = Field(1000, ge=1, le=1_000_000, description=FIT_IMAGES_MEANING)
+    fit_images: int = Field(200, ge=1, le=1_000_000, description=FIT_IMAGES_MEANING)
 
 
 class PatchCore(Bank):

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -28,7 +27,7 @@ def register_datasets(register):
 
 
 def test_one_test_a_rule_is_passed_failed_or_skipped_with_the_check_s_words(
-    tmp_path: Path, fake_distribution: Callable[..., None]
+    tmp_path: Path, fake_distribution: Callable[..., None], warm: Any
 ) -> None:
     fake_distribution("adbench-loud", "1", {"adbench_loud": LOUD}, {"adbench.datasets": {"loud": "adbench_loud"}})
     Image.new("L", (16, 16)).save(tmp_path / "fake-site" / "n.png")
@@ -36,7 +35,7 @@ def test_one_test_a_rule_is_passed_failed_or_skipped_with_the_check_s_words(
     home.mkdir()
     named = ["--adbench-model", "pca", "--adbench-dataset", "loud", "--adbench-home", str(home)]
     command = [
-        sys.executable,
+        str(warm.python),  # for the processes of its checks, too
         "-m",
         "pytest",
         "--pyargs",
@@ -47,7 +46,7 @@ def test_one_test_a_rule_is_passed_failed_or_skipped_with_the_check_s_words(
         "-k",
         "pca-described or loud-output or loud-tasks",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=tmp_path)
     told = done.stdout
     assert done.returncode == 1, told + done.stderr
     assert "test_rule[pca-described] PASSED" in told

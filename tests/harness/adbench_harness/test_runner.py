@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -347,6 +348,7 @@ lock = FileLock({str(conditions.results.running / f".{made.run_id}.lock")!r}); l
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from adbench_harness import training
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
@@ -373,13 +375,13 @@ MULTIKD = RunRequest(
 
 @pytest.mark.parametrize(("request_", "epochs"), [(TINY, 1), (TINY, 3), (TINY, 6), (MULTIKD, 2)])
 def test_kill_9_loses_nothing_before_the_last_checkpoint(
-    tiny: Path, conditions: Conditions, tmp_path: Path, request_: RunRequest, epochs: int
+    tiny: Path, conditions: Conditions, tmp_path: Path, warm: Any, request_: RunRequest, epochs: int
 ) -> None:
     whole = run_one(plan(request_, conditions.home), conditions)
     other = Results(tmp_path / "other")
     words = [str(conditions.home.root), str(other.root), str(epochs), request_.model, request_.dataset, request_.protocol]
     words += [f"{name}={value}" for name, value in (request_.settings or {}).items()]
-    assert subprocess.run([sys.executable, "-c", KILLED, *words], check=False).returncode == -signal.SIGKILL
+    assert warm.run([sys.executable, "-c", KILLED, *words]).returncode == -signal.SIGKILL
     rest = run_one(plan(request_, conditions.home), Conditions(conditions.home, other))
     assert rest.manifest.training["resumed"] == 1
     np.testing.assert_array_equal(read_scores(rest.folder).score, read_scores(whole.folder).score)

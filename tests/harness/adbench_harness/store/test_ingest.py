@@ -153,7 +153,7 @@ def test_a_database_that_another_program_holds_is_told_and_runs_wait(results: Re
 
 
 def test_an_adbench_that_is_ingesting_is_waited_for_then_named(
-    results: Results, make_run: Any, monkeypatch: pytest.MonkeyPatch
+    results: Results, make_run: Any, monkeypatch: pytest.MonkeyPatch, warm: Any
 ) -> None:
     make_run("r1")
     monkeypatch.setattr(database, "LOCK_SECONDS", 0.05)
@@ -166,18 +166,18 @@ try:
     with database.writing(Path({str(results.database)!r})): pass
 except Exception as error: print(type(error).__name__, error)
 """
-        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        said = warm.run([sys.executable, "-c", code], check=True).stdout
     assert said.startswith("StoreError another adbench process")
     assert "the next command takes them in" in said
 
 
-def test_readers_keep_what_they_opened_while_a_run_comes_in(results: Results, make_run: Any) -> None:
+def test_readers_keep_what_they_opened_while_a_run_comes_in(results: Results, make_run: Any, warm: Any) -> None:
     make_run("r1")
     ingest(results)
     with reading(results.database) as db:
         make_run("r2")
         code = f"from pathlib import Path; from adbench_harness.home import Results; from adbench_harness.store.ingest import ingest; ingest(Results(Path({str(results.root)!r})))"
-        subprocess.run([sys.executable, "-c", code], check=True)
+        warm.run([sys.executable, "-c", code], check=True)
         assert db.execute("select count(*) from run").fetchall() == [(1,)]
     assert ask(results, "select count(*) from run") == [(2,)]
 

@@ -9,6 +9,7 @@ import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -342,7 +343,7 @@ def test_a_copy_elsewhere_has_the_same_fingerprint(chest: Path, tmp_path: Path, 
     assert "PID-1" not in repr(here.samples)
 
 
-def test_a_run_on_one_s_own_dicom_files_names_no_patient_in_anything_it_keeps(tmp_path: Path) -> None:
+def test_a_run_on_one_s_own_dicom_files_names_no_patient_in_anything_it_keeps(tmp_path: Path, warm: Any) -> None:
     root = tmp_path / "Röntgen 胸部"
     for number in range(12):
         dicom(root / "normal" / f"{number}.dcm", f"SECRET-{number // 2}", number)
@@ -357,7 +358,7 @@ def test_a_run_on_one_s_own_dicom_files_names_no_patient_in_anything_it_keeps(tm
     def adbench(*words: str) -> str:
         own = {**os.environ, "ADBENCH_HOME": str(home), "ADBENCH_RESULTS": str(results.root)}
         command = [sys.executable, "-c", "from adbench_harness.cli import main; main()", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=own)
+        done: subprocess.CompletedProcess[str] = warm.run(command, cwd=tmp_path, env=own)
         assert done.returncode == 0, done.stderr
         assert "SECRET" not in done.stdout + done.stderr
         return done.stdout

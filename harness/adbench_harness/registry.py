@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, replace
@@ -154,8 +155,25 @@ def blamed(kind: Kind, plugin: str, when: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"{kind} {plugin} failed {when}: {type(error).__name__}: {error} (ADBENCH_DEBUG=1 shows the traceback)"
+            f"{kind} {plugin} failed {when}: {type(error).__name__}: {error}{place_of(error, _module_of(kind, plugin))} (ADBENCH_DEBUG=1 shows the traceback)"
         ) from error
+
+
+def place_of(error: BaseException, module: ModuleType | None) -> str:
+    """Where in a plugin's own code an error arose, in brackets: the innermost line of its module, or of the package that has it."""
+    file = getattr(module, "__file__", None)
+    if module is None or file is None:
+        return ""
+    own = Path(file).parent if module.__package__ else Path(file)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).is_relative_to(own):
+            return f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
+    return ""
+
+
+def _module_of(kind: Kind, plugin: str) -> ModuleType | None:
+    """The module of a plugin that is loaded, by its qualified name."""
+    return next((sys.modules.get(one.entry_point.module) for one in names(kind) if one.qualified == plugin), None)
 
 
 @contextmanager

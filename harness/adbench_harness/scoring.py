@@ -71,7 +71,12 @@ def score_images(
 def _check_alone(detector: Detector, images: Images, scores: NDArray[np.float64], indices: torch.Tensor, spread: float) -> None:
     """Raise TrainingError if one of the images gets another score without its batch."""
     alone = torch.cat([_checked(detector.score(images.batch(one)), 1) for one in torch.split(indices, 1)])
-    change = np.abs(alone.double().cpu().numpy() - scores[indices.cpu().numpy()]).max()
+    found = alone.double().cpu().numpy()
+    if not np.isfinite(found).all():
+        raise TrainingError(
+            "the score of an image alone, without the rest of its batch, is not finite; is something normalised over the batch?"
+        )
+    change = np.abs(found - scores[indices.cpu().numpy()]).max()
     spread = max(spread, float(np.ptp(scores)))
     if not change <= BATCH_TOLERANCE * spread + ROUNDING * float(np.abs(scores).max()):
         raise TrainingError(

@@ -36,6 +36,8 @@ class Wanted:
     images: bool = False
     key: Path | None = None
     """Sign with it."""
+    where_kept: bool = False
+    """Whether a run that keeps no weights goes without them; else it is refused."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Written:
     runs: tuple[str, ...]
     without_images: tuple[str, ...]
     """Of those, the runs that keep no pictures although they were asked for."""
+    without_weights: tuple[str, ...]
+    """Of those, the runs that keep no weights although they were asked for."""
 
 
 def stored(results: Results, beginning: str) -> str:
@@ -80,12 +84,15 @@ def write_bundle(results: Results, runs: Sequence[str], out: Path, wanted: Wante
         raise OptionError(f"{out} is there already; remove it, or choose another --out")
     contents: dict[str, Content] = {}
     without: list[str] = []
+    weightless: list[str] = []
     chosen = sorted(set(runs))
     for run_id in chosen:
         files = _files(results.runs / run_id, run_id, wanted)
         contents |= {f"runs/{run_id}/{name}": content for name, content in files.items()}
         if wanted.images and EXAMPLES not in files:
             without.append(run_id)
+        if wanted.weights and WEIGHTS not in files:
+            weightless.append(run_id)
     entries = {name: _entry(content) for name, content in sorted(contents.items())}
     index = Index(adbench=__version__, runs=tuple(chosen), files=entries)
     head = {INDEX: (index.model_dump_json(indent=1) + "\n").encode()}
@@ -95,9 +102,8 @@ def write_bundle(results: Results, runs: Sequence[str], out: Path, wanted: Wante
         with put_in_place(out) as unfinished:
             _write(unfinished, {**head, **dict(sorted(contents.items()))})
         with out.open("rb") as stream:
-            return Written(
-                out, hashlib.file_digest(stream, "sha256").hexdigest(), out.stat().st_size, tuple(chosen), tuple(without)
-            )
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        return Written(out, sha256, out.stat().st_size, tuple(chosen), tuple(without), tuple(weightless))
     except OSError as error:
         raise StoreError(f"cannot write {out}: {error.strerror or error}; free space, or choose another --out") from None
 
@@ -118,7 +124,7 @@ def _files(folder: Path, run_id: str, wanted: Wanted) -> dict[str, Content]:
         SCORES: scores_text(read_scores(folder)),
         CURVES: curves_text(read_curves(folder)),
     }
-    if wanted.weights:
+    if wanted.weights and (WEIGHTS_FILE in manifest.files or not wanted.where_kept):
         found[WEIGHTS] = _weights(folder, manifest)
     pictures = read_examples(folder, manifest.files, pictures=True) if wanted.images else None
     if pictures is not None:

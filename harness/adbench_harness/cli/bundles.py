@@ -74,12 +74,17 @@ def export_runs(
         raise click.UsageError("name the runs (see: adbench results list), or say --all")
     results = must_exist(Results.at(results_folder))
     chosen = bundled(results) if everything else [stored(results, run) for run in runs]
-    done = write_bundle(results, chosen, out, Wanted(with_weights, with_images, key))
+    done = write_bundle(results, chosen, out, Wanted(with_weights, with_images, key, where_kept=everything))
     if as_json:
         print_json({**vars(done), "path": str(done.path), "signed": key is not None})
         return
     for run_id in done.without_images:
         click.echo(f"adbench: {run_id} keeps no pictures, so none go along", err=True)
+    if done.without_weights:
+        click.echo(
+            f"adbench: {len(done.without_weights)} of {len(done.runs)} runs keep no weights (see --keep-weights), so none go along",
+            err=True,
+        )
     number = len(done.runs)
     signed = "signed" if key is not None else "not signed"
     click.echo(f"{done.path}: {number} {'run' if number == 1 else 'runs'}, {done.bytes:,} bytes, {signed}, SHA-256 {done.sha256}")

@@ -116,6 +116,9 @@ def check_model(
       adbench models check multikd --set teacher=random --device cpu --json
       adbench models check my-detector --only batch --only reload
     """
+    from ..registry import find
+
+    find("model", name)  # a mistyped name is told at once
     from ..conformance.checking import check_model as check
     from .checking import finish, print_heading, print_result
 

@@ -25,7 +25,7 @@ def plugins() -> None:
 @plugins.command("list")
 @json_option
 def list_plugins(as_json: bool) -> None:
-    """Load every plugin, and show which work; a broken one is shown with its error and stops nothing else.
+    """Load every plugin, and show which work; a broken one is shown with its error and stops nothing else; the exit status is then 1.
 
     \b
     Example:
@@ -49,11 +49,13 @@ def list_plugins(as_json: bool) -> None:
                 for plugin, error in found
             ]
         )
-        return
-    print_rows(
-        ["kind", "name", "distribution", "version", "state"],
-        [[p.kind, p.name, p.distribution, p.version, error or "ok"] for p, error in found],
-    )
+    else:
+        print_rows(
+            ["kind", "name", "distribution", "version", "state"],
+            [[p.kind, p.name, p.distribution, p.version, error or "ok"] for p, error in found],
+        )
+    if any(error for _, error in found):
+        raise SystemExit(1)
 
 
 def print_names(kind: Kind, as_json: bool) -> None:

@@ -74,6 +74,10 @@ def run(
     """
     from .. import registry
     from ..home import Home, Results
+
+    registry.find("model", model)  # a mistyped name is told at once
+    for name in filter(None, (dataset, eval_dataset)):
+        registry.dataset(name)
     from ..plan import RunRequest
     from .dataset_files import offer_fetch
     from .running import make_runs

@@ -7,13 +7,13 @@ plugin raises is the check's failure too, with the place in the plugin's code.
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Final, Generic, TypeVar
 
 from ..api import AdbenchError, Json
+from ..registry import place_of
 from .report import Result
 
 SubjectT = TypeVar("SubjectT")
@@ -115,17 +115,8 @@ def _look(check: Check[SubjectT], subject: SubjectT, module: ModuleType | None) 
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may raise anything, SystemExit too
-        status, message = "failed", f"{type(error).__name__}: {error}{_place(error, module)}"
+        status, message = "failed", f"{type(error).__name__}: {error}{place_of(error, module)}"
     return Result(check.name, check.title, status, message, round(time.monotonic() - start, 3), facts)  # type: ignore[arg-type]
-
-
-def _place(error: BaseException, module: ModuleType | None) -> str:
-    """Where in the plugin's own code an error arose."""
-    own = getattr(module, "__file__", None)
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if own is not None and frame.filename == own:
-            return f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
-    return ""
 
 
 def some(names: Sequence[str]) -> str:

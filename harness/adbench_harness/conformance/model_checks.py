@@ -100,7 +100,9 @@ def _check_form(scores: object, expected: int, device: torch.device) -> None:
         raise BrokenRuleError(f"score returns a tensor on {scores.device} for images on {device}")
     bad = int((~torch.isfinite(scores)).sum())
     if bad:
-        raise BrokenRuleError(f"{bad} of {expected} scores are not finite")
+        raise BrokenRuleError(
+            f"{bad} of {expected} scores are not finite; what a detector can't score it is to refuse with a TrainingError"
+        )
 
 
 @CHECKS.add("direction", "higher = more anomalous", needs="scores")
@@ -182,7 +184,12 @@ def _reload(subject: ModelSubject) -> Seen:
 def _seed(subject: ModelSubject) -> Seen:
     again = subject.scores(subject.train(subject.case.train, SHORT)[0], subject.case.test)
     tolerance = _training_tolerance(subject)
-    _same(again, subject.short, "in a second training with the same seed", tolerance)
+    _same(
+        again,
+        subject.short,
+        "in a second training with the same seed: draw from context.generator and batch.generator alone",
+        tolerance,
+    )
     return Seen(f"two trainings of {SHORT} images agree within {tolerance:g} of the interquartile range")
 
 

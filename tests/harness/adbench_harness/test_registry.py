@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -208,3 +209,18 @@ def test_what_a_plugin_says_of_a_folder_is_passed_on(album: Any) -> None:
     album("raise DataError(f'{path} is not what I want')")
     with pytest.raises(DataError, match=r"^/x is not what I want$"):
         registry.dataset("album:/x")
+
+
+def test_an_error_is_told_with_the_line_of_the_plugin_s_own_code(tmp_path: Path) -> None:
+    own = ModuleType("package.plugin", None)
+    own.__file__, own.__package__ = str(tmp_path / "package" / "plugin.py"), "package"
+    code = compile("def fit():\n    raise ValueError", str(tmp_path / "package" / "base.py"), "exec")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - it says nothing
+        names["fit"]()
+    assert registry.place_of(raised.value, own) == f" ({tmp_path}/package/base.py, line 2, in fit)"
+    alone = ModuleType("plugin")
+    alone.__file__, alone.__package__ = str(tmp_path / "plugin.py"), ""
+    assert registry.place_of(raised.value, alone) == ""
+    assert registry.place_of(raised.value, None) == ""

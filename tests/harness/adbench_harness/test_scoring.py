@@ -57,6 +57,11 @@ def test_a_score_that_changes_with_its_batch_is_refused() -> None:
     score_images(Scorer(lambda x: norm(x)[:, 0, 0, 0]), Ramp(), 7, CPU)
 
 
+def test_a_score_that_an_image_alone_does_not_have_is_refused() -> None:
+    with pytest.raises(TrainingError, match="an image alone, without the rest of its batch, is not finite"):
+        score_images(Scorer(lambda x: x[:, 0, 0, 0] + 0 / torch.tensor(len(x) - 1.0)), Ramp(), 7, CPU)
+
+
 def test_rounding_is_no_change_even_where_scores_are_nearly_the_same() -> None:
     score_images(Scorer(lambda x: 1000 + 1e-3 * x[:, 0, 0, 0] + 1e-4 * len(x)), Ramp(), 7, CPU)
 

@@ -56,6 +56,8 @@ def test_what_can_t_be_exported(
         write_bundle(results, ["pca-other-on-made-0003"], out, Wanted())
     with pytest.raises(StoreError, match="keeps no weights; leave out --with-weights"):
         write_bundle(results, ["pca-made-0001"], out, Wanted(weights=True))
+    where_kept = write_bundle(results, ["pca-made-0001"], tmp_path / "kept.adbench", Wanted(weights=True, where_kept=True))
+    assert where_kept.without_weights == ("pca-made-0001",)
     assert write_bundle(results, ["pca-made-0001"], out, Wanted(images=True)).without_images == ("pca-made-0001",)
     with pytest.raises(OptionError, match="is there already"):
         write_bundle(results, ["pca-made-0001"], out, Wanted())

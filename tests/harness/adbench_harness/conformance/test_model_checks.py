@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,6 +57,18 @@ def look(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
 
 def failed(results: dict[str, Result]) -> list[str]:
     return [name for name, result in results.items() if result.status == "failed"]
+
+
+@pytest.mark.parametrize(
+    ("score", "kind"), [(lambda self, images: images.numpy(), "ndarray"), (lambda self, images: iter(images), "iter")]
+)
+def test_what_is_no_tensor_is_told_by_the_check_of_scores(
+    look: Look, monkeypatch: pytest.MonkeyPatch, score: Any, kind: str
+) -> None:
+    monkeypatch.setattr(registry.model("histogram").spec.build, "score", score)
+    results = look("histogram", "training-data", "scores")
+    assert failed(results) == ["scores"]
+    assert kind in results["scores"].message
 
 
 def test_every_rule_has_a_detector_that_breaks_it() -> None:

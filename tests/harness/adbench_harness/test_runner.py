@@ -368,9 +368,7 @@ home = Home(Path(sys.argv[1]))
 request = RunRequest(*sys.argv[4:7], device="cpu", settings=dict(word.split("=") for word in sys.argv[7:]))
 run_one(plan(request, home), Conditions(home, Results(Path(sys.argv[2])), listen=listen))
 """
-MULTIKD = RunRequest(
-    "multikd", "phantom", "esmaeili2023", device="cpu", settings={"teacher": "random", "image_size": "32", "epochs": "3"}
-)
+MULTIKD = RunRequest("multikd", "tiny-discs", "tiny-protocol", device="cpu", settings={"teacher": "random", "epochs": "3"})
 
 
 @pytest.mark.parametrize(("request_", "epochs"), [(TINY, 1), (TINY, 3), (TINY, 6), (MULTIKD, 2)])

@@ -25,6 +25,7 @@ from adbench_models.multikd import MultiKD, MultiKDOptions
 CPU = torch.device("cpu")
 MakeContext = Callable[..., BuildContext]
 Build = Callable[[], TrainedDetector]
+Whole = tuple[Training, TrainedDetector]
 
 DETECTORS: dict[str, Callable[[BuildContext], TrainedDetector]] = {
     "autoencoder": lambda context: Autoencoder(AutoencoderOptions(width=8), context),
@@ -83,22 +84,39 @@ def train(place: Path, images: int = 13, **changes: Any) -> Training:
     return Training(Pictures(images), rules, 1, CPU, file, **changes)
 
 
+@pytest.fixture(scope="module")
+def trained() -> dict[str, Whole]:
+    """What ``whole`` has trained."""
+    return {}
+
+
+@pytest.fixture
+def whole(build: Build, name: str, tmp_path: Path, trained: dict[str, Whole]) -> Whole:
+    """A training without a stop, and its detector; made once, and not to be changed."""
+    if name not in trained:
+        training, detector = train(tmp_path / "whole"), build()
+        training.run(detector)
+        trained[name] = training, detector
+    return trained[name]
+
+
 @pytest.mark.parametrize("stop_after", [1, 4, 5, 8, 9, 12])
-def test_stopped_and_gone_on_it_ends_the_same_bit_for_bit(build: Build, name: str, tmp_path: Path, stop_after: int) -> None:
-    whole, detector = train(tmp_path / "whole"), build()
-    whole.run(detector)
-    if stop_after + 1 >= whole.steps:
+def test_stopped_and_gone_on_it_ends_the_same_bit_for_bit(
+    build: Build, whole: Whole, name: str, tmp_path: Path, stop_after: int
+) -> None:
+    whole_training, detector = whole
+    if stop_after + 1 >= whole_training.steps:
         pytest.skip("it has no step after this one")
     asked = iter(range(1000))
     first = train(tmp_path / "parts", stop=lambda: next(asked) >= stop_after + FITTING.get(name, 0))
     with pytest.raises(InterruptedRunError, match="goes on from there"):
         first.run(build())
-    assert first.steps < whole.steps
+    assert first.steps < whole_training.steps
     second, gone_on = train(tmp_path / "parts"), build()
     second.run(gone_on)
     assert second.resumed == 1
-    assert list(second.epochs) == list(whole.epochs) == PHASES[name]
-    assert second.curves == whole.curves
+    assert list(second.epochs) == list(whole_training.epochs) == PHASES[name]
+    assert second.curves == whole_training.curves
     state = detector.state()
     assert all(torch.equal(tensor, state[key]) for key, tensor in gone_on.state().items())
     sample = Pictures(5).pixels
@@ -110,10 +128,8 @@ FITTING = {"multikd": 4}
 """How often a detector asks for leave to go on before its first step: here, a batch of teacher features each time."""
 
 
-def test_curves_have_the_names_of_the_public_codes(build: Build, name: str, tmp_path: Path) -> None:
-    done = train(tmp_path)
-    done.run(build())
-    assert {point.name for point in done.curves} == CURVES[name]
+def test_curves_have_the_names_of_the_public_codes(whole: Whole, name: str) -> None:
+    assert {point.name for point in whole[0].curves} == CURVES[name]
 
 
 def test_one_training_image(build: Build, name: str, tmp_path: Path) -> None:

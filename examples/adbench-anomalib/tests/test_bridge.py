@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import distribution
+from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,7 +25,9 @@ def test_an_entry_point_registers_the_model_of_its_name(name: str, spec_of: Call
     spec = spec_of(name)
     assert spec.name == name
     assert spec.title.endswith("(anomalib)")
-    assert spec.options().identity()["anomalib"]  # another version is another model
+    options = spec.options()
+    assert options.identity()["anomalib"] == version("anomalib")  # another version is another model
+    assert spec.options.model_validate(options.identity()) == options  # from which a stored detector is built again
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,6 +126,8 @@ def test_without_a_network_one_error_says_what_to_do(name: str, build: Build, mo
 
 
 def test_what_can_not_be_is_refused_when_it_is_built(build: Build) -> None:
+    with pytest.raises(OptionError, match=r"for anomalib 2\.7\.99"):
+        build("anomalib-padim", {"anomalib": "2.7.99"})
     with pytest.raises(OptionError, match="float32"):
         build("anomalib-padim", dtype=torch.float64)
     with pytest.raises(OptionError, match="64 are needed"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -33,7 +32,7 @@ from adbench_harness.api import (
 )
 
 from .backbones import fill, random_at_first
-from .options import BackboneOptions
+from .options import INSTALLED, AnomalibOptions, BackboneOptions
 
 TOGETHER: Final = 16
 """Images that are scored at once off the CPU. Always so many: what a batch is cut into changes the last digits of a convolution."""
@@ -50,7 +49,7 @@ class Bridged(Detector):
     """Where the backbone is in the network, by its name there."""
 
     def __init__(self, options: Any, context: BuildContext) -> None:
-        self._check(context)
+        self._check(options, context)
         self.device = context.device
         size = (context.image_size, context.image_size)
         with random_at_first(), numpy_seeded(context.generator):
@@ -58,10 +57,10 @@ class Bridged(Detector):
                 self.module = self.make(options, size)
             except ValueError as error:
                 raise OptionError(
-                    f"anomalib {version('anomalib')} refuses these options at {size[0]} x {size[1]} pixels: {error}"
+                    f"anomalib {INSTALLED} refuses these options at {size[0]} x {size[1]} pixels: {error}"
                 ) from error
         self.network: nn.Module = self.module.model
-        self.facts: dict[str, Json] = {"anomalib": version("anomalib")}
+        self.facts: dict[str, Json] = {"anomalib": INSTALLED}
         if self.frozen is not None and isinstance(options, BackboneOptions):
             self.facts["backbone"] = fill(self.network.get_submodule(self.frozen), self.backbone(options), options.weights)
         # Without a trainer these have nowhere to write; adbench keeps the curves.
@@ -77,7 +76,9 @@ class Bridged(Detector):
         """Timm's name of the backbone."""
         return str(options.backbone)
 
-    def _check(self, context: BuildContext) -> None:
+    def _check(self, options: AnomalibOptions, context: BuildContext) -> None:
+        if options.anomalib != INSTALLED:
+            raise OptionError(f"this is for anomalib {options.anomalib}, and {INSTALLED} is installed")
         if context.dtype != torch.float32:
             raise OptionError("anomalib's models compute in float32; leave precision out")
         if context.image_size < self.smallest:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from adbench_harness.api import Json, Options
+from adbench_harness.api import Options
 
 STAGES: Final = ("layer1", "layer2", "layer3", "layer4")
 """Of a ResNet; their strides are 4, 8, 16 and 32."""
@@ -35,17 +35,16 @@ Stage = Literal["layer1", "layer2", "layer3", "layer4"]
 Backbone = Literal["resnet18", "resnet50", "wide_resnet50_2"]
 """Names of timm."""
 
+INSTALLED: Final = version("anomalib")
 FIT_IMAGES_MEANING: Final = (
     "training images that are looked at, drawn at random if there are more: their features are all kept until the end"
 )
 
 
 class AnomalibOptions(Options):
-    """Base of all."""
+    """Base of all. anomalib's version is an option so that it is part of a run's identity: another one may give other scores."""
 
-    def identity(self) -> dict[str, Json]:
-        """With anomalib's version: another one may give other scores."""
-        return {**super().identity(), "anomalib": version("anomalib")}
+    anomalib: str = Field(INSTALLED, description="the version of anomalib: the one that is installed, and no other")
 
 
 class BackboneOptions(AnomalibOptions):

@@ -124,7 +124,7 @@ def _files(folder: Path, run_id: str, wanted: Wanted) -> dict[str, Content]:
         SCORES: scores_text(read_scores(folder)),
         CURVES: curves_text(read_curves(folder)),
     }
-    if wanted.weights and (WEIGHTS_FILE in manifest.files or not wanted.where_kept):
+    if wanted.weights and ((folder / WEIGHTS_FILE).is_file() or not wanted.where_kept):
         found[WEIGHTS] = _weights(folder, manifest)
     pictures = read_examples(folder, manifest.files, pictures=True) if wanted.images else None
     if pictures is not None:

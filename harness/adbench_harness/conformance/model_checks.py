@@ -134,7 +134,9 @@ def _batch(subject: ModelSubject) -> Seen:
         places = [place for batch in batches for place in batch]
         found = subject.scores(detector, pixels, batches)
         if not np.isfinite(found).all():
-            raise BrokenRuleError(f"with {words} {int((~np.isfinite(found)).sum())} of {len(found)} scores are not finite")
+            raise BrokenRuleError(
+                f"with {words} {int((~np.isfinite(found)).sum())} of {len(found)} scores are not finite: is something normalised over the batch?"
+            )
         change = float(np.abs(found - values[places]).max())
         largest = max(largest, change)
         if not change <= margin:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import click
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-ALL = "all"
+ALL: Final = "all"
 MOST = 10_000
 LONGEST = 10_000 * 3600
 """Seconds; more than a year, and no more than every timer takes."""
@@ -42,6 +42,27 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic since click
         if not numbers or min(numbers) < 0:
             self.fail(f"{value!r} names no number from 0 on; use 0, 0,2, 0..4 or all", param, ctx)
         return tuple(dict.fromkeys(numbers))
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """``a``, ``a,b`` or ``all``; converts to a tuple. What holds a colon, as ``folder:PATH`` does, is one name, commas and all."""
+
+    name = "NAMES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Split at commas."""
+        if isinstance(value, tuple):
+            return value
+        names = (str(value),) if ":" in str(value) else tuple(word.strip() for word in str(value).split(","))
+        if not all(names):
+            self.fail(f"{value!r} has an empty name; use a, a,b or all", param, ctx)
+        return names
+
+
+def named(given: tuple[tuple[str, ...], ...]) -> tuple[str, ...] | Literal["all"]:
+    """All that one option named, each time it was given."""
+    names = tuple(name for several in given for name in several)
+    return ALL if ALL in names else names
 
 
 class Setting(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only

@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from .options import (
+    ALL,
+    DEFAULT_PROTOCOL,
     Device,
     Duration,
+    Names,
     Numbers,
     Setting,
     home_option,
     json_option,
     keep_weights_option,
-    protocol_option,
+    named,
     results_option,
 )
 
 if TYPE_CHECKING:
+    from ..matrix import Setting as ForModel
     from ..retention import KeepWeights
 
 
 @click.command()
-@click.option("--model", "-m", required=True, help="Name of a model; see `adbench models list`.")
-@click.option("--dataset", "-d", required=True, help="Name of a dataset; see `adbench datasets list`.")
-@protocol_option("Rules of the comparison.")
-@click.option("--split", "splits", type=Numbers(), default="0", show_default=True, help="0, 0,2, 0..4 or all.")
-@click.option("--seed", "seeds", type=Numbers(), default="0", show_default=True, help="0, 0,2, 0..4 or all.")
-@click.option("--device", type=Device(), default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--set", "settings", type=Setting(), multiple=True, help="A model option, or a protocol field (then off-protocol).")
+@click.argument("file", metavar="[MATRIX.toml]", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--model", "-m", "models", type=Names(), multiple=True, help="Name of a model, a,b or all; see `adbench models list`."
+)
+@click.option(
+    "--dataset", "-d", "datasets", type=Names(), multiple=True, help="Name of a dataset, a,b or all; see `adbench datasets list`."
+)
+@click.option(
+    "--protocol",
+    "protocols",
+    type=Names(),
+    multiple=True,
+    help=f"Rules of the comparison, a,b or all.  [default: {DEFAULT_PROTOCOL}]",
+)
+@click.option("--split", "splits", type=Numbers(), help="0, 0,2, 0..4 or all.  [default: 0]")
+@click.option("--seed", "seeds", type=Numbers(), help="0, 0,2, 0..4 or all.  [default: 0]")
+@click.option("--device", type=Device(), help="auto, cpu, cuda, cuda:N or mps.  [default: auto]")
+@click.option(
+    "--set",
+    "settings",
+    type=Setting(),
+    multiple=True,
+    help="A model option, or a protocol field (then off-protocol). MODEL:NAME=VALUE is for one model; several values are several runs.",
+)
 @click.option("--train-size", type=int, help="Only so many of the training images, for a learning curve; never ranked.")
 @click.option("--eval-dataset", help="Test the trained detector on this dataset as well; never ranked.")
+@click.option("--dry-run", is_flag=True, help="Show what is done, what is to do and how long it may take; run nothing.")
+@click.option("--keep-going/--fail-fast", default=True, show_default=True, help="Whether the others go on when one fails.")
 @click.option(
     "--time-limit", type=Duration(), help="For one run: 90s, 15m, 2h. Then its checkpoint is kept, and the status is 124."
 )
@@ -43,15 +67,18 @@ if TYPE_CHECKING:
 @results_option
 @json_option
 def run(
-    model: str,
-    dataset: str,
-    protocol: str,
-    splits: tuple[int, ...] | str,
-    seeds: tuple[int, ...] | str,
-    device: str,
+    file: Path | None,
+    models: tuple[tuple[str, ...], ...],
+    datasets: tuple[tuple[str, ...], ...],
+    protocols: tuple[tuple[str, ...], ...],
+    splits: tuple[int, ...] | Literal["all"] | None,
+    seeds: tuple[int, ...] | Literal["all"] | None,
+    device: str | None,
     settings: tuple[tuple[str, str], ...],
     train_size: int | None,
     eval_dataset: str | None,
+    dry_run: bool,
+    keep_going: bool,
     time_limit: float | None,
     fresh: bool,
     keep_weights: KeepWeights,
@@ -60,50 +87,71 @@ def run(
     results_folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Train a detector on a dataset's normal images and score its test images.
+    """Train detectors on a dataset's normal images and score its test images.
 
-    A run that is done is not done again. One that was interrupted goes on from its checkpoint.
+    Every combination of what is named is a run; a file may name it, with these options as its keys. A run that is done is not done
+    again. One that was interrupted goes on from its checkpoint.
 
     \b
     Examples:
       adbench run --model pca --dataset phantom
       adbench run --model multikd --dataset mias-patches --seed 0..4
-      adbench run --model pca --dataset phantom --train-size 40
+      adbench run --model all --dataset all --split all --dry-run
+      adbench run --model pca,multikd --dataset phantom --set multikd:teacher=random --set components=16 --set components=64
       adbench run --model multikd --dataset brain-tumor-mri --eval-dataset head-ct
-      adbench run --model multikd --dataset phantom --set teacher=random --set epochs=5
+      adbench run matrix.toml --seed 0..4
     """
-    from .. import registry
     from ..home import Home, Results
+    from .asking import Said, matrix_of
 
-    registry.find("model", model)  # a mistyped name is told at once
-    for name in filter(None, (dataset, eval_dataset)):
-        registry.dataset(name)
-    from ..plan import RunRequest
-    from .dataset_files import offer_fetch
+    said = Said(
+        named(models),
+        named(datasets),
+        named(protocols),
+        splits or (),
+        seeds or (),
+        settings_of(settings),
+        device,
+        eval_dataset,
+        train_size,
+    )
+    matrix, place = matrix_of(said, file), Home.at(home)
+    if not as_json and not dry_run:
+        from .dataset_files import offer_fetch
+
+        for name in (*(matrix.datasets if matrix.datasets != ALL else ()), *filter(None, (matrix.eval_dataset,))):
+            offer_fetch(name, place)
+    from ..matrix import spread
+
+    asked = spread(matrix, place)
+    for name, reason in asked.left_out.items():
+        click.echo(f"adbench: {name} is left out: {reason}", err=True)
+    if dry_run:
+        from .dry_run import show
+
+        raise SystemExit(show(asked.runs, place, Results.at(results_folder), matrix.device, as_json))
     from .running import make_runs
 
-    spec = registry.protocol(protocol).spec
-    words = dict(settings)
-    if train_size is not None:
-        words["train_size"] = str(train_size)
-    chosen_splits = range(spec.splits) if isinstance(splits, str) else splits
-    chosen_seeds = spec.seeds if isinstance(seeds, str) else seeds
-    requests = [
-        RunRequest(model, dataset, protocol, split, seed, device, words, eval_dataset)
-        for split in chosen_splits
-        for seed in chosen_seeds
-    ]
-    if not as_json:
-        for name in filter(None, (dataset, eval_dataset)):
-            offer_fetch(name, Home.at(home))
     status = make_runs(
-        requests,
-        Home.at(home),
+        asked.runs,
+        place,
         Results.at(results_folder),
-        time_limit=time_limit,
         fresh=fresh,
         keep_weights=keep_weights,
         quiet=quiet or as_json,
         as_json=as_json,
+        time_limit=time_limit,
+        fail_fast=not keep_going,
     )
     raise SystemExit(status)
+
+
+def settings_of(words: Sequence[tuple[str, str]]) -> list[ForModel]:
+    """``NAME=VALUE`` and ``MODEL:NAME=VALUE``."""
+    from ..matrix import Setting as ForModel
+
+    found = []
+    for left, word in words:
+        model, colon, name = left.rpartition(":")
+        found.append(ForModel(name, word, model if colon else None))
+    return found

@@ -39,6 +39,7 @@ def make_runs(
     quiet: bool,
     as_json: bool,
     time_limit: float | None = None,
+    fail_fast: bool = False,
 ) -> int:
     """Make runs one after another, take each into the database, print what came out; the exit status.
 
@@ -62,12 +63,22 @@ def make_runs(
                 plain.append(_plain(attempt, results if current else None))
             else:
                 _print(attempt, results if current else None)
+            if attempt.error is not None and fail_fast:
+                break
     if as_json:
         print_json(plain)
-    failed = [attempt.error for attempt in attempts if attempt.error is not None]
+    failed = [(attempt.request, attempt.error) for attempt in attempts if attempt.error is not None]
     if failed and not as_json:
-        click.echo(f"adbench: {len(failed)} of {len(attempts)} runs failed", err=True)
-    return max((error.exit_code for error in failed), default=0)
+        _print_failures(failed, len(attempts), len(requests))
+    return max((error.exit_code for _, error in failed), default=0)
+
+
+def _print_failures(failed: Sequence[tuple[RunRequest, AdbenchError]], tried: int, asked: int) -> None:
+    """Each failure with its reason, and what makes that run alone."""
+    untried = f", {asked - tried} were not tried (--fail-fast)" if tried < asked else ""
+    click.echo(f"adbench: {len(failed)} of {tried} runs failed{untried}:", err=True)
+    for request, error in failed:
+        click.echo(f"  {_title(request)}: {error}\n    {request.command}", err=True)
 
 
 def _announced(requests: list[RunRequest], progress: RunProgress) -> Iterator[RunRequest]:

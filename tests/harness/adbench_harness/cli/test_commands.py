@@ -208,7 +208,9 @@ def test_a_broken_plugin_is_shown_and_leaves_the_rest_working(fake_distribution:
     fake_distribution(
         "bad-plugin", "0.1", {"bad_plugin": "import nowhere_to_be_found"}, {"adbench.models": {"bad": "bad_plugin"}}
     )
-    rows = json.loads(done(adbench("plugins", "list", "--json")))
+    listed = adbench("plugins", "list", "--json")
+    assert listed.returncode == 1
+    rows = json.loads(listed.stdout)
     errors = {row["name"]: row["error"] for row in rows}
     assert "No module named 'nowhere_to_be_found'; mend it, or: pip uninstall bad-plugin" in errors.pop("bad")
     assert set(errors.values()) == {None}
@@ -230,6 +232,34 @@ def test_a_split_is_exported_file_by_file(adbench: Adbench, tmp_path: Path) -> N
     assert (tmp_path / "split.tsv").read_text() == text
     default = json.loads(done(adbench("datasets", "split", "phantom", "--split", "4", "--json")))
     assert Counter(row["subset"] for row in default) == {"train": 152, "held_out": 40, "test": 168}
+
+
+def test_a_matrix_is_planned_run_and_found_done(tiny: Path, adbench: Adbench, tmp_path: Path) -> None:
+    (tmp_path / "matrix.toml").write_text(
+        'model = ["tiny-autoencoder", "histogram"]\ndataset = "tiny-discs"\nprotocol = "tiny-protocol"\nseed = "0..1"\n[set]\nbins = [8, 1]\n'
+    )
+    plan = done_but(2, adbench("run", "matrix.toml", "--dry-run"))
+    assert plan.stdout.splitlines()[-1] == "6 runs: 4 to do, 2 can't be made; no past run tells how long 4 would take"
+    assert "error: histogram on tiny-discs: option bins=1: input should be greater than or equal to 2" in plan.stderr
+    assert not (tmp_path / "results").exists()
+    made = done_but(2, adbench("run", "matrix.toml", "--quiet"))
+    assert made.stdout.count("stored in") == 4
+    assert "adbench: 2 of 6 runs failed:" in made.stderr
+    assert (
+        "    adbench run --model histogram --dataset tiny-discs --protocol tiny-protocol --split 0 --seed 0 --set bins=1"
+        in made.stderr
+    )
+    fast = done_but(2, adbench("run", "matrix.toml", "--quiet", "--fail-fast", "--set", "bins=1"))
+    assert "adbench: 1 of 2 runs failed, 2 were not tried (--fail-fast):" in fast.stderr
+    again = json.loads(done(adbench("run", "matrix.toml", "--dry-run", "--set", "bins=8", "--seed", "0..2", "--json")))
+    assert [run["state"] for run in again] == ["done"] * 4 + ["to do"] * 2
+    assert all(run["seconds"] > 0 for run in again[4:])
+
+
+def done_but(status: int, result: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    assert result.returncode == status, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
 
 
 def test_a_learning_curve_is_stored_and_tagged(tiny: Path, adbench: Adbench) -> None:

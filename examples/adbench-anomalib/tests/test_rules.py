@@ -1,4 +1,4 @@
-"""Whether every model keeps adbench's rules. A minute a model, most of it the import of anomalib in new processes."""
+"""Whether every model keeps adbench's rules. A minute or two a model, most of it the import of anomalib in new processes."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -59,7 +59,7 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
         return names
 
 
-def named(given: tuple[tuple[str, ...], ...]) -> tuple[str, ...] | Literal["all"]:
+def named(given: Sequence[Sequence[str]]) -> tuple[str, ...] | Literal["all"]:
     """All that one option named, each time it was given."""
     names = tuple(name for several in given for name in several)
     return ALL if ALL in names else names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -24,8 +24,11 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ..home import Home
+    from ..matrix import Matrix
     from ..matrix import Setting as ForModel
     from ..retention import KeepWeights
+    from .asking import Said
 
 
 @click.command()
@@ -68,15 +71,6 @@ if TYPE_CHECKING:
 @json_option
 def run(
     file: Path | None,
-    models: tuple[tuple[str, ...], ...],
-    datasets: tuple[tuple[str, ...], ...],
-    protocols: tuple[tuple[str, ...], ...],
-    splits: tuple[int, ...] | Literal["all"] | None,
-    seeds: tuple[int, ...] | Literal["all"] | None,
-    device: str | None,
-    settings: tuple[tuple[str, str], ...],
-    train_size: int | None,
-    eval_dataset: str | None,
     dry_run: bool,
     keep_going: bool,
     time_limit: float | None,
@@ -86,6 +80,7 @@ def run(
     home: Path | None,
     results_folder: Path | None,
     as_json: bool,
+    **words: Any,
 ) -> None:
     """Train detectors on a dataset's normal images and score its test images.
 
@@ -102,25 +97,11 @@ def run(
       adbench run matrix.toml --seed 0..4
     """
     from ..home import Home, Results
-    from .asking import Said, matrix_of
+    from .asking import matrix_of
 
-    said = Said(
-        named(models),
-        named(datasets),
-        named(protocols),
-        splits or (),
-        seeds or (),
-        settings_of(settings),
-        device,
-        eval_dataset,
-        train_size,
-    )
-    matrix, place = matrix_of(said, file), Home.at(home)
+    matrix, place, results = matrix_of(_said(**words), file), Home.at(home), Results.at(results_folder)
     if not as_json and not dry_run:
-        from .dataset_files import offer_fetch
-
-        for name in (*(matrix.datasets if matrix.datasets != ALL else ()), *filter(None, (matrix.eval_dataset,))):
-            offer_fetch(name, place)
+        _offer(matrix, place)
     from ..matrix import spread
 
     asked = spread(matrix, place)
@@ -129,13 +110,13 @@ def run(
     if dry_run:
         from .dry_run import show
 
-        raise SystemExit(show(asked.runs, place, Results.at(results_folder), matrix.device, as_json))
+        raise SystemExit(show(asked.runs, place, results, matrix.device, as_json))
     from .running import make_runs
 
     status = make_runs(
         asked.runs,
         place,
-        Results.at(results_folder),
+        results,
         fresh=fresh,
         keep_weights=keep_weights,
         quiet=quiet or as_json,
@@ -146,7 +127,33 @@ def run(
     raise SystemExit(status)
 
 
-def settings_of(words: Sequence[tuple[str, str]]) -> list[ForModel]:
+def _said(
+    models: Sequence[Sequence[str]],
+    datasets: Sequence[Sequence[str]],
+    protocols: Sequence[Sequence[str]],
+    splits: Sequence[int] | Literal["all"] | None,
+    seeds: Sequence[int] | Literal["all"] | None,
+    settings: Sequence[tuple[str, str]],
+    device: str | None,
+    eval_dataset: str | None,
+    train_size: int | None,
+) -> Said:
+    """What the options of a matrix say."""
+    from .asking import Said
+
+    names = (named(models), named(datasets), named(protocols))
+    return Said(*names, splits or (), seeds or (), _settings(settings), device, eval_dataset, train_size)
+
+
+def _offer(matrix: Matrix, home: Home) -> None:
+    """Ask whether datasets that are named and not here should be fetched."""
+    from .dataset_files import offer_fetch
+
+    for name in (*(() if matrix.datasets == ALL else matrix.datasets), *filter(None, (matrix.eval_dataset,))):
+        offer_fetch(name, home)
+
+
+def _settings(words: Sequence[tuple[str, str]]) -> list[ForModel]:
     """``NAME=VALUE`` and ``MODEL:NAME=VALUE``."""
     from ..matrix import Setting as ForModel
 

@@ -10,16 +10,18 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from ..api import AdbenchError, FittedDetector, InterruptedRunError
+from ..api import AdbenchError, FittedDetector, InterruptedRunError, Options
 from ..training import Training
 from . import case
 from .case import easy_case
@@ -49,7 +51,26 @@ def _described(subject: ModelSubject) -> Seen:
     mute = [name for name, field in spec.options.model_fields.items() if not field.description]
     if mute:
         raise BrokenRuleError(f"no description of option {', '.join(mute)}: pydantic.Field(default, description=...)")
+    _check_identity(subject.options)
     return Seen(f"{spec.title}, revision {spec.revision}, {len(spec.options.model_fields)} options")
+
+
+def _check_identity(options: Options) -> None:
+    """Whether options can be had again from what a run states of them; else nobody can score, verify or import that run."""
+    stated, names = options.identity(), type(options).model_fields
+    if strange := sorted(stated.keys() ^ names.keys()):
+        raise BrokenRuleError(
+            f"`identity` of the options and the options themselves differ in {', '.join(strange)}, so a stored run can't be read again; what is to "
+            "be part of a run's identity is an option"
+        )
+    plain = {name: value for name, value in stated.items() if not isinstance(getattr(options, name), Path)}
+    files = {name: str(getattr(options, name)) for name in stated.keys() - plain.keys()}
+    try:
+        again = type(options).model_validate_json(json.dumps({**plain, **files}))
+    except ValidationError as error:
+        raise BrokenRuleError(f"its options refuse what their own `identity` states: {error.errors()[0]['msg']}") from None
+    if again.identity() != stated:
+        raise BrokenRuleError("options made from what `identity` states have another identity")
 
 
 @CHECKS.add("builds", "can be built")

@@ -60,6 +60,24 @@ def failed(results: dict[str, Result]) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("identity", "message"),
+    [
+        (lambda self: {"bins": 32, "library": "1.0"}, "differ in library, so a stored run can't be read again"),
+        (lambda self: {"bins": "many"}, "its options refuse what their own `identity` states: "),
+        (lambda self: {"bins": self.bins + 1}, "have another identity"),
+    ],
+    ids=["more", "refused", "other"],
+)
+def test_options_are_to_be_had_again_from_their_identity(
+    look: Look, monkeypatch: pytest.MonkeyPatch, identity: Any, message: str
+) -> None:
+    monkeypatch.setattr(registry.model("histogram").spec.options, "identity", identity)
+    results = look("histogram", "described")
+    assert failed(results) == ["described"]
+    assert message in results["described"].message
+
+
+@pytest.mark.parametrize(
     ("score", "kind"), [(lambda self, images: images.numpy(), "ndarray"), (lambda self, images: iter(images), "iter")]
 )
 def test_what_is_no_tensor_is_told_by_the_check_of_scores(

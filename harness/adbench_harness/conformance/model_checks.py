@@ -58,10 +58,10 @@ def _described(subject: ModelSubject) -> Seen:
 def _check_identity(options: Options) -> None:
     """Whether options can be had again from what a run states of them; else nobody can score, verify or import that run."""
     stated, names = options.identity(), type(options).model_fields
-    if strange := sorted(stated.keys() ^ names.keys()):
+    if strange := sorted(stated.keys() - names.keys()):
         raise BrokenRuleError(
-            f"`identity` of the options and the options themselves differ in {', '.join(strange)}, so a stored run can't be read again; what is to "
-            "be part of a run's identity is an option"
+            f"`identity` of the options states {', '.join(strange)}, which is no option, so a stored run can't be read again; what is to be part of "
+            "a run's identity is an option"
         )
     plain = {name: value for name, value in stated.items() if not isinstance(getattr(options, name), Path)}
     files = {name: str(getattr(options, name)) for name in stated.keys() - plain.keys()}

@@ -62,7 +62,7 @@ def failed(results: dict[str, Result]) -> list[str]:
 @pytest.mark.parametrize(
     ("identity", "message"),
     [
-        (lambda self: {"bins": 32, "library": "1.0"}, "differ in library, so a stored run can't be read again"),
+        (lambda self: {"bins": 32, "library": "1.0"}, "states library, which is no option, so a stored run can't be read again"),
         (lambda self: {"bins": "many"}, "its options refuse what their own `identity` states: "),
         (lambda self: {"bins": self.bins + 1}, "have another identity"),
     ],

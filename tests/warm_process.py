@@ -10,6 +10,7 @@ import atexit
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import select
@@ -42,6 +43,8 @@ LIBRARIES: Final = (
     "sklearn.metrics",
     "torch",
 )
+
+REAL: Final = sys.executable
 
 
 def serve(place: str) -> socket.socket | None:
@@ -90,6 +93,7 @@ def become(asked: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.executable = asked["python"]
+    multiprocessing.set_executable(REAL)  # its processes talk through pipes of their own, which no fork of ours has
     way, what, *words = asked["words"]
     site.main()  # what was installed meanwhile
     importlib.invalidate_caches()

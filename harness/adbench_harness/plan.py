@@ -39,6 +39,12 @@ class RunRequest:
     """Test the trained detector on this dataset as well."""
 
     @property
+    def title(self) -> str:
+        """What a person is told of it in one line."""
+        words = "".join(f", {name}={value}" for name, value in (self.settings or {}).items())
+        return f"{self.model} on {self.dataset}, {self.protocol}, split {self.split}, seed {self.seed}{words}"
+
+    @property
     def command(self) -> str:
         """The command that asks for this run again."""
         words = ["adbench", "run", "--model", self.model, "--dataset", self.dataset, "--protocol", self.protocol]

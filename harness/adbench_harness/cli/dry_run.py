@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .show import NONE, print_json, print_rows
+from .show import NONE, duration, print_json, print_rows
 
 if TYPE_CHECKING:
     from ..forecast import Forecast, State
     from ..home import Home, Results
     from ..plan import RunRequest
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
 WORDS: Final[dict[State, str]] = {
     "done": "done",
     "goes on": "go on from a checkpoint",
@@ -76,17 +75,6 @@ def _total(found: Sequence[Forecast]) -> str:
     if unknown:
         lines.append(f"no past run tells how long {'the other ' if known else ''}{unknown} would take")
     return "; ".join(lines)
-
-
-def duration(seconds: float) -> str:
-    """In the two largest units."""
-    if seconds < MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < HOUR:
-        return f"{seconds // MINUTE:.0f} min {seconds % MINUTE:.0f} s"
-    if seconds < DAY:
-        return f"{seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:.0f} min"
-    return f"{seconds // DAY:.0f} d {seconds % DAY // HOUR:.0f} h"
 
 
 def _plain(one: Forecast) -> dict[str, Any]:

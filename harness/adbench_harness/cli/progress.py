@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..plan import RunRequest
 from ..training import Moment
 from .show import console
 
@@ -77,3 +78,55 @@ class RunProgress:
             unit = UNITS.get(moment.phase, "")
             self._console.print(f"  {moment.phase} {moment.done}/{moment.total} {unit} {losses}".rstrip(), markup=False)
             self._stage, self._said = moment.phase, now
+
+
+class MatrixProgress:
+    """Of many runs at a time: a bar over all and a line for each that is being made on a terminal, now and then a line elsewhere."""
+
+    def __init__(self, runs: int, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.done, self.runs = 0, runs
+        self._console = console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._all = self._bar.add_task("all runs", total=runs)
+        self._lines: dict[str, TaskID] = {}
+        self._said: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take it away."""
+        self._bar.stop()
+
+    def heard(self, request: RunRequest, moment: Moment | None) -> None:
+        """How far a run is; None as it begins."""
+        key = request.command
+        if moment is None:
+            self._lines[key] = self._bar.add_task(request.title, total=None)
+            self._said[key] = time.monotonic()
+        elif not self._bar.disable:
+            self._bar.update(
+                self._lines[key], description=f"{request.title}: {moment.phase}", completed=moment.done, total=moment.total
+            )
+        elif not self.quiet and time.monotonic() - self._said[key] >= LINE_SECONDS:
+            self._console.print(f"  {request.title}: {moment.phase} {moment.done}/{moment.total}", markup=False)
+            self._said[key] = time.monotonic()
+
+    def ended(self, request: RunRequest) -> None:
+        """A run is done, or has failed."""
+        self.done += 1
+        self._bar.advance(self._all)
+        if (line := self._lines.pop(request.command, None)) is not None:
+            self._bar.remove_task(line)

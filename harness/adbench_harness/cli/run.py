@@ -59,6 +59,12 @@ if TYPE_CHECKING:
 @click.option("--train-size", type=int, help="Only so many of the training images, for a learning curve; never ranked.")
 @click.option("--eval-dataset", help="Test the trained detector on this dataset as well; never ranked.")
 @click.option("--dry-run", is_flag=True, help="Show what is done, what is to do and how long it may take; run nothing.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 1024),
+    help="Processes, each making a run at a time.  [default: one a GPU, else one; a single run is made in this one]",
+)
 @click.option("--keep-going/--fail-fast", default=True, show_default=True, help="Whether the others go on when one fails.")
 @click.option(
     "--time-limit", type=Duration(), help="For one run: 90s, 15m, 2h. Then its checkpoint is kept, and the status is 124."
@@ -72,6 +78,7 @@ if TYPE_CHECKING:
 def run(
     file: Path | None,
     dry_run: bool,
+    jobs: int | None,
     keep_going: bool,
     time_limit: float | None,
     fresh: bool,
@@ -111,6 +118,7 @@ def run(
         from .dry_run import show
 
         raise SystemExit(show(asked.runs, place, results, matrix.device, as_json))
+    from ..executors.processes import devices
     from .running import make_runs
 
     status = make_runs(
@@ -123,6 +131,7 @@ def run(
         as_json=as_json,
         time_limit=time_limit,
         fail_fast=not keep_going,
+        devices=devices(matrix.device, jobs) if jobs is not None or len(asked.runs) > 1 else None,
     )
     raise SystemExit(status)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, replace
 from types import FrameType
 from typing import Any
 
@@ -14,8 +14,9 @@ import duckdb
 
 from ..api import AdbenchError, StoreError
 from ..executors.local import Attempt, execute
+from ..executors.processes import Pool
 from ..home import Home, Results
-from ..metrics.evaluation import NO_RULE, RANDOM, Figure
+from ..metrics.evaluation import ALL, NO_RULE, RANDOM, Figure
 from ..metrics.thresholds import FEWEST_HELD_OUT, TRIVIAL
 from ..plan import RunRequest
 from ..result import read_scores
@@ -25,8 +26,8 @@ from ..store.database import reading
 from ..store.figures import Rulebook, figures
 from ..store.ingest import ingest
 from ..store.queries import figures_of
-from .progress import RunProgress
-from .show import estimate, figure, print_json, print_rows, rule_words
+from .progress import MatrixProgress, RunProgress
+from .show import duration, estimate, figure, print_json, print_rows, rule_words
 
 
 def make_runs(
@@ -40,31 +41,47 @@ def make_runs(
     as_json: bool,
     time_limit: float | None = None,
     fail_fast: bool = False,
+    devices: Sequence[str] | None = None,
 ) -> int:
-    """Make runs one after another, take each into the database, print what came out; the exit status.
+    """Make runs, take each into the database, print what came out; the exit status.
+
+    Args:
+        requests: the runs.
+        home: where the data lies.
+        results: where runs go.
+        fresh: whether to start over where there is a checkpoint.
+        keep_weights: whose weights stay.
+        quiet: whether to show no progress.
+        as_json: whether to print JSON.
+        time_limit: seconds for a run.
+        fail_fast: whether one that fails ends it all.
+        devices: one for each process of their own in which runs are made; None makes them in this one, one after another.
 
     Raises:
         AdbenchError: if the only run fails. Of several, each failure is said and the others go on.
     """
-    progress = RunProgress(quiet)
     attempts: list[Attempt] = []
     plain: list[dict[str, Any]] = []
-    with progress, stop_on_signal() as stop:
-        conditions = Conditions(home, results, fresh, keep_weights, progress, stop.asked, time_limit)
-        for attempt in execute(_announced(requests, progress), conditions):
-            progress.stop()
-            if attempt.error is not None and len(requests) == 1:
-                raise attempt.error
-            attempts.append(attempt)
-            current = _take_in(attempt, conditions)
-            for warning in attempt.outcome.warnings if attempt.outcome is not None else ():
-                click.echo(f"adbench: warning: {warning}", err=True)
-            if as_json:
-                plain.append(_plain(attempt, results if current else None))
-            else:
-                _print(attempt, results if current else None)
-            if attempt.error is not None and fail_fast:
-                break
+    with stop_on_signal() as stop:
+        conditions = Conditions(home, results, fresh, keep_weights, stop=stop.asked, time_limit=time_limit)
+        with _making(requests, conditions, devices, quiet) as made:
+            for attempt in made:
+                if attempt.error is not None and len(requests) == 1:
+                    raise attempt.error
+                attempts.append(attempt)
+                current = _take_in(attempt, conditions)
+                for warning in attempt.outcome.warnings if attempt.outcome is not None else ():
+                    click.echo(f"adbench: warning: {warning}", err=True)
+                if as_json:
+                    plain.append(_plain(attempt, results if current else None))
+                elif len(requests) > 1:
+                    _print_line(
+                        attempt, f"{len(attempts):>{len(str(len(requests)))}}/{len(requests)}", results if current else None
+                    )
+                elif attempt.outcome is not None:
+                    _print_outcome(attempt.outcome, results if current else None)
+                if attempt.error is not None and fail_fast:
+                    break
     if as_json:
         print_json(plain)
     failed = [(attempt.request, attempt.error) for attempt in attempts if attempt.error is not None]
@@ -73,19 +90,44 @@ def make_runs(
     return max((error.exit_code for _, error in failed), default=0)
 
 
+@contextmanager
+def _making(
+    requests: Sequence[RunRequest], conditions: Conditions, devices: Sequence[str] | None, quiet: bool
+) -> Iterator[Iterator[Attempt]]:
+    """Attempts as they are done, while it is shown how far they are."""
+    if devices is None:
+        with RunProgress(quiet) as progress:
+            yield _one_by_one(requests, replace(conditions, listen=progress), progress)
+    else:
+        with MatrixProgress(len(requests), quiet) as board, closing(_at_a_time(requests, conditions, devices, board)) as made:
+            yield made
+
+
+def _one_by_one(requests: Sequence[RunRequest], conditions: Conditions, progress: RunProgress) -> Iterator[Attempt]:
+    def announced() -> Iterator[RunRequest]:
+        for request in requests:
+            progress.start(request.title)
+            yield request
+
+    for attempt in execute(announced(), conditions):
+        progress.stop()
+        yield attempt
+
+
+def _at_a_time(
+    requests: Sequence[RunRequest], conditions: Conditions, devices: Sequence[str], board: MatrixProgress
+) -> Generator[Attempt]:
+    for attempt in Pool(conditions, devices, board.heard).execute(requests):
+        board.ended(attempt.request)
+        yield attempt
+
+
 def _print_failures(failed: Sequence[tuple[RunRequest, AdbenchError]], tried: int, asked: int) -> None:
     """Each failure with its reason, and what makes that run alone."""
     untried = f", {asked - tried} were not tried (--fail-fast)" if tried < asked else ""
     click.echo(f"adbench: {len(failed)} of {tried} runs failed{untried}:", err=True)
     for request, error in failed:
-        click.echo(f"  {_title(request)}: {error}\n    {request.command}", err=True)
-
-
-def _announced(requests: list[RunRequest], progress: RunProgress) -> Iterator[RunRequest]:
-    """The requests, one by one; the bar goes up for each."""
-    for request in requests:
-        progress.start(_title(request))
-        yield request
+        click.echo(f"  {request.title}: {error}\n    {request.command}", err=True)
 
 
 class _Stop:
@@ -131,15 +173,24 @@ def _take_in(attempt: Attempt, conditions: Conditions) -> bool:
     return reason is None
 
 
-def _title(request: RunRequest) -> str:
-    return f"{request.model} on {request.dataset}, {request.protocol}, split {request.split}, seed {request.seed}"
+def _print_line(attempt: Attempt, place: str, results: Results | None) -> None:
+    """One of many runs."""
+    if attempt.outcome is None:
+        click.echo(f"{place} {attempt.request.title}: failed: {attempt.error}")
+        return
+    manifest = attempt.outcome.manifest
+    found = _figures(attempt.outcome, Rulebook().of(manifest).rules, results)
+    area = next((f for f in found if (f.task, f.rule, f.name) == (ALL, NO_RULE, "roc_auc")), None)
+    elsewhere = f", tested on {attempt.request.eval_dataset}" if attempt.request.eval_dataset is not None else ""
+    took = "already done" if attempt.outcome.already_done else duration(sum(manifest.timings.values()))
+    unranked = f"; never ranked ({manifest.unranked})" if manifest.unranked is not None else ""
+    click.echo(f"{place} {attempt.request.title}{elsewhere}: ROC AUC {_inline(area)}; {took}{unranked}")
 
 
-def _print(attempt: Attempt, results: Results | None) -> None:
-    if attempt.error is not None:
-        click.echo(f"adbench: error: {_title(attempt.request)}: {attempt.error}", err=True)
-    elif attempt.outcome is not None:
-        _print_outcome(attempt.outcome, results)
+def _inline(found: Figure | None) -> str:
+    if found is None or found.interval is None:
+        return figure(found.value if found is not None else None)
+    return f"{found.value:.3f} [{found.interval.low:.3f}, {found.interval.high:.3f}]"
 
 
 def _print_outcome(outcome: Outcome, results: Results | None) -> None:

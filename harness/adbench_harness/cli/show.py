@@ -15,6 +15,9 @@ from rich.text import Text
 WIDE: Final = 10_000
 """Columns where there is no terminal: nothing is wrapped or cut, a line is a row."""
 NONE: Final = "-"
+MINUTE: Final = 60
+HOUR: Final = 3600
+DAY: Final = 86400
 
 
 def console(stderr: bool = False) -> Console:
@@ -63,6 +66,17 @@ def estimate(value: float | None, low: float | None = None, high: float | None =
     if value is None or low is None or high is None:
         return figure(value)
     return f"{value:.3f}{chr(10) if Console().is_terminal else ' '}[{low:.3f}, {high:.3f}]"
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units."""
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < HOUR:
+        return f"{seconds // MINUTE:.0f} min {seconds % MINUTE:.0f} s"
+    if seconds < DAY:
+        return f"{seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:.0f} min"
+    return f"{seconds // DAY:.0f} d {seconds % DAY // HOUR:.0f} h"
 
 
 def rule_words(rule: str) -> str:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,7 +111,12 @@ def test_of_several_runs_one_that_fails_is_said_and_the_others_go_on(tiny: Path,
     assert result.returncode == 2
     assert "tiny-protocol has no split 7; it has 0..1" in result.stderr
     assert "1 of 2 runs failed" in result.stderr
-    assert "stored in" in result.stdout
+    made, failed = result.stdout.splitlines()
+    assert re.fullmatch(
+        r"1/2 tiny-autoencoder on .* split 0, seed 0, epochs=1: ROC AUC \d.*; \d+ s; never ranked \(off protocol: epochs=1\)",
+        made,
+    )
+    assert failed.startswith("2/2 tiny-autoencoder on tiny-discs, tiny-protocol, split 7, seed 0, epochs=1: failed: ")
 
 
 @pytest.mark.parametrize(
@@ -243,12 +249,14 @@ def test_a_matrix_is_planned_run_and_found_done(tiny: Path, adbench: Adbench, tm
     assert "error: histogram on tiny-discs: option bins=1: input should be greater than or equal to 2" in plan.stderr
     assert not (tmp_path / "results").exists()
     made = done_but(2, adbench("run", "matrix.toml", "--quiet"))
-    assert made.stdout.count("stored in") == 4
+    assert made.stdout.count("ROC AUC") == 4
+    assert made.stdout.count(": failed: option bins=1") == 2
     assert "adbench: 2 of 6 runs failed:" in made.stderr
     assert (
         "    adbench run --model histogram --dataset tiny-discs --protocol tiny-protocol --split 0 --seed 0 --set bins=1"
         in made.stderr
     )
+    assert done_but(2, adbench("run", "matrix.toml", "--jobs", "2", "--quiet")).stdout.count("already done") == 4
     fast = done_but(2, adbench("run", "matrix.toml", "--quiet", "--fail-fast", "--set", "bins=1"))
     assert "adbench: 1 of 2 runs failed, 2 were not tried (--fail-fast):" in fast.stderr
     again = json.loads(done(adbench("run", "matrix.toml", "--dry-run", "--set", "bins=8", "--seed", "0..2", "--json")))

@@ -5,7 +5,17 @@ from __future__ import annotations
 import time
 from typing import Final, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from ..plan import RunRequest
 from ..training import Moment
@@ -21,17 +31,7 @@ class RunProgress:
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self._console = console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-            console=self._console,
-            transient=True,
-            disable=quiet or not self._console.is_terminal,
-        )
+        self._bar = _bar(self._console, quiet, TextColumn("{task.fields[losses]}"))
         self._stage = self._title = ""
         self._said = 0.0
 
@@ -87,16 +87,7 @@ class MatrixProgress:
         self.quiet = quiet
         self.done, self.runs = 0, runs
         self._console = console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=quiet or not self._console.is_terminal,
-        )
+        self._bar = _bar(self._console, quiet)
         self._all = self._bar.add_task("all runs", total=runs)
         self._lines: dict[str, TaskID] = {}
         self._said: dict[str, float] = {}
@@ -130,3 +121,18 @@ class MatrixProgress:
         self._bar.advance(self._all)
         if (line := self._lines.pop(request.command, None)) is not None:
             self._bar.remove_task(line)
+
+
+def _bar(screen: Console, quiet: bool, *more: ProgressColumn) -> Progress:
+    """How far, how long it took and will take; nothing where there is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        *more,
+        console=screen,
+        transient=True,
+        disable=quiet or not screen.is_terminal,
+    )

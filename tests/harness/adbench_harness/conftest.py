@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,50 @@ RULES = FitRules(batch_size=4, image_size=16)
 
 MakeRun = Callable[..., Manifest]
 Make = Callable[..., Training]
+
+
+DETECTOR = """
+import os, signal, time
+import torch
+from pydantic import Field
+from adbench_harness.api import FittedDetector, ModelSpec, Options, hookimpl
+
+adbench_api = 1
+{top}
+
+class Own(Options):
+    way: str = Field("", description="what a test wants of it")
+
+class Detector(FittedDetector):
+    def __init__(self, options, context): self.way = options.way
+    def fit(self, images, context): pass
+    def score(self, images): return images.flatten(1).mean(dim=1)
+    def state(self): return {{}}
+    def load(self, state): pass
+    def parameters(self): return 0
+
+{methods}
+
+@hookimpl
+def register_models(register):
+    register(ModelSpec(
+        name="{name}", title="T", build=Detector, paper="none", url="", family="other", description="d", training_phase="t",
+        testing_phase="t", score="s", options=Own, revision=1))
+"""
+
+
+@pytest.fixture
+def fake_detector(fake_distribution: Any) -> Callable[..., None]:
+    """Installs a detector that scores by brightness: fake(name, top=source before it, fit=source of the method, ...)."""
+
+    def install(name: str, top: str = "", **methods: str) -> None:
+        own = "".join(
+            f"def {method}(self, {'images, context' if method == 'fit' else 'images'}):\n{indent(source, '    ')}\nDetector.{method} = {method}\n"
+            for method, source in methods.items()
+        )
+        fake_distribution(name, "1.0", {name: DETECTOR.format(name=name, top=top, methods=own)}, {"adbench.models": {name: name}})
+
+    return install
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,37 +107,18 @@ def test_a_run_at_its_limit_keeps_its_checkpoint_and_goes_on(
 
 
 HANGING = """
-import time
-import torch
-from adbench_harness.api import FittedDetector, ModelSpec, Options, hookimpl
-
-adbench_api = 1
-
-class Detector(FittedDetector):
-    def __init__(self, options, context): pass
-    def fit(self, images, context): pass
-    def score(self, images):
-        while True:
-            try:
-                time.sleep(60)
-            except Exception:
-                pass
-    def state(self): return {}
-    def load(self, state): pass
-    def parameters(self): return 0
-
-@hookimpl
-def register_models(register):
-    register(ModelSpec(
-        name="hanging", title="Hanging", build=Detector, paper="none", url="", family="other", description="d", training_phase="t",
-        testing_phase="t", score="s", options=Options, revision=1))
+while True:
+    try:
+        time.sleep(60)
+    except Exception:
+        pass
 """
 
 
 def test_a_detector_that_never_comes_back_is_told_of(
-    tiny: Path, home: Home, results: Results, fake_distribution: Any, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, home: Home, results: Results, fake_detector: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_distribution("hanging", "1.0", {"hanging": HANGING}, {"adbench.models": {"hanging": "hanging"}})
+    fake_detector("hanging", score=HANGING)
     monkeypatch.setattr(time_limit, "GRACE", 0.2)
     made = plan(RunRequest("hanging", "tiny-discs", "tiny-protocol", device="cpu"), home)
     with pytest.raises(TimeLimitError, match=r"it was in score \(.*hanging\.py:\d+\)"):

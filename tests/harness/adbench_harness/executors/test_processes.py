@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,31 +23,8 @@ from adbench_harness.training import Moment
 TINY = RunRequest("tiny-autoencoder", "tiny-discs", "tiny-protocol", device="cpu")
 
 DYING = """
-import os, signal, sys
-import torch
-from pydantic import Field
-from adbench_harness.api import FittedDetector, ModelSpec, Options, hookimpl
-
-adbench_api = 1
-
-class Ways(Options):
-    way: str = Field("kill", description="how it ends its process")
-
-class Detector(FittedDetector):
-    def __init__(self, options, context): self.way = options.way
-    def fit(self, images, context):
-        if self.way == "kill": os.kill(os.getpid(), signal.SIGKILL)
-        os._exit(int(self.way))
-    def score(self, images): return images.flatten(1).mean(dim=1)
-    def state(self): return {}
-    def load(self, state): pass
-    def parameters(self): return 0
-
-@hookimpl
-def register_models(register):
-    register(ModelSpec(
-        name="dying", title="Dying", build=Detector, paper="none", url="", family="other", description="d", training_phase="t",
-        testing_phase="t", score="s", options=Ways, revision=1))
+if self.way == "kill": os.kill(os.getpid(), signal.SIGKILL)
+os._exit(int(self.way))
 """
 
 
@@ -64,9 +40,9 @@ def found_by_processes(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 def test_one_that_dies_fails_its_run_alone(
-    found_by_processes: Callable[..., None], fake_distribution: Any, home: Home, results: Results, tmp_path: Path
+    found_by_processes: Callable[..., None], fake_detector: Callable[..., None], home: Home, results: Results, tmp_path: Path
 ) -> None:
-    fake_distribution("dying", "1.0", {"dying": DYING}, {"adbench.models": {"dying": "dying"}})
+    fake_detector("dying", fit=DYING)
     found_by_processes(tmp_path / "fake-site")
     dying = [replace(TINY, model="dying", settings={"way": way}) for way in ("kill", "3", str(TimeLimitError.exit_code))]
     missing = replace(TINY, dataset="head-ct")

@@ -6,7 +6,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from multiprocessing import get_context
@@ -86,6 +86,7 @@ class Pool:
             for worker in self._workers.values():
                 worker.process.kill()  # it waits for work, or nobody waits for its
                 worker.process.join()
+                worker.pipe.close()
         if stopped.is_set():
             raise (
                 self._interrupted[0]
@@ -100,12 +101,15 @@ class Pool:
         for place, device in enumerate(self.devices):
             if not waiting:
                 return
-            worker = self._workers.get(place) or self._start(place, context, stopped)
+            worker = self._workers.get(place)
+            if worker is None or (worker.request is None and not worker.process.is_alive()):  # ended while it waited for work
+                worker = self._start(place, context, stopped)
             if worker.request is None:
                 request = waiting.popleft()
                 worker.request = replace(request, device=device)
                 self.heard(worker.request, None)
-                worker.pipe.send(worker.request)
+                with suppress(OSError):  # it has ended just now; that is seen when it is listened to
+                    worker.pipe.send(worker.request)
 
     def _start(self, place: int, context: SpawnContext, stopped: Event) -> _Worker:
         ours, theirs = context.Pipe()

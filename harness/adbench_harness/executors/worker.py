@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -49,17 +51,30 @@ def serve(pipe: Connection, order: Order, stopped: Event) -> None:
     conditions = Conditions(
         order.home, order.results, order.fresh, order.keep_weights, pipe.send, stopped.is_set, order.time_limit
     )
-    while True:
-        try:
-            request: RunRequest = pipe.recv()
-        except EOFError:
-            return
-        try:
-            for attempt in execute([request], conditions):
-                pipe.send(attempt)
-        except InterruptedRunError as error:
-            pipe.send(Attempt(request, None, error))
+    given = _Given(pipe)
+    try:
+        for attempt in execute(given, conditions):  # one call for all, which lists each dataset once
+            pipe.send(attempt)
+    except InterruptedRunError as error:
+        pipe.send(Attempt(given.now, None, error))
         pipe.send(Finished())
+
+
+class _Given:
+    """Requests as they come through a pipe, until it is closed; who asks for the next one has finished with the one before."""
+
+    now: RunRequest
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def __iter__(self) -> Iterator[RunRequest]:
+        """Each request."""
+        with suppress(EOFError):
+            while True:
+                self.now = self._pipe.recv()
+                yield self.now
+                self._pipe.send(Finished())
 
 
 def _end_with_parent() -> None:

@@ -71,6 +71,22 @@ def test_one_that_dies_fails_its_run_alone(
     np.testing.assert_array_equal(read_scores(first.folder).score, read_scores(alone.folder).score)
 
 
+def test_a_process_that_is_ended_between_two_runs_is_replaced(
+    found_by_processes: Callable[..., None], home: Home, results: Results
+) -> None:
+    pool = Pool(Conditions(home, results), ["cpu"])
+    attempts = pool.execute([TINY, replace(TINY, seed=1), replace(TINY, seed=2)])
+    first = next(attempts)
+    (worker,) = pool._workers.values()
+    while worker.request is not None:  # until it has said that it waits
+        list(pool._words(worker))
+    worker.process.kill()
+    worker.process.join()
+    rest = list(attempts)
+    assert [attempt.request.seed for attempt in (first, *rest)] == [0, 1, 2]
+    assert all(attempt.outcome is not None for attempt in rest)
+
+
 def test_a_stop_by_the_user_keeps_a_checkpoint_and_gives_out_nothing_more(
     found_by_processes: Callable[..., None], home: Home, results: Results
 ) -> None:

@@ -13,8 +13,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason
 JOB = """#!/bin/bash
 #SBATCH --output={place}/%j.txt
 #SBATCH --open-mode=append
+srun bash -c 'trap "echo SIGTERM" TERM
 echo "start ${{SLURM_RESTART_COUNT:-0}} on $SLURMD_NODENAME"
-srun bash -c 'trap "echo SIGTERM" TERM; for turn in $(seq {turns}); do sleep 0.1; done'
+for turn in $(seq {turns}); do sleep 0.1; done'
 echo end
 """
 
@@ -70,9 +71,10 @@ def test_a_job_is_requeued(cluster: SlurmCluster, tmp_path: Path) -> None:
 
 
 def test_an_urgent_job_preempts_another_which_runs_again(cluster: SlurmCluster, tmp_path: Path) -> None:
-    job = submitted(cluster, tmp_path, 30, "--nodelist=node1", "--exclusive")
+    job = submitted(cluster, tmp_path, 120, "--nodelist=node1", "--exclusive")
     runs(cluster, tmp_path, job)
     urgent = submitted(cluster, tmp_path, 1, "--partition=urgent", "--nodelist=node1", "--exclusive")
+    # It is told at once, and taken off the node when the controller next looks at limits of time: every 30 s.
     cluster.wait_for_state(urgent, "COMPLETED")
     assert "SIGTERM" in said(tmp_path, job)
     runs(cluster, tmp_path, job, 1)
@@ -80,7 +82,7 @@ def test_an_urgent_job_preempts_another_which_runs_again(cluster: SlurmCluster, 
 
 
 def test_the_job_of_a_lost_node_runs_again_on_the_other(cluster: SlurmCluster, tmp_path: Path) -> None:
-    job = submitted(cluster, tmp_path, 60)
+    job = submitted(cluster, tmp_path, 120)
     runs(cluster, tmp_path, job)
     lost = said(tmp_path, job)[0].split()[-1]
     other = next(name for name in NODES if name != lost)

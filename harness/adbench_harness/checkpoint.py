@@ -13,6 +13,7 @@ import torch
 
 from .api import StoreError, TrainingError
 from .device import Compute
+from .home import beside
 
 FORMAT: Final = 2
 KEYS: Final = frozenset(
@@ -51,7 +52,7 @@ class CheckpointFile:
         Raises:
             StoreError: if it can't be written (full disk); the old one stays.
         """
-        unfinished = self.path.with_suffix(f".{os.getpid()}.tmp")
+        unfinished = beside(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with unfinished.open("wb") as stream:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import platformdirs
 
 from .api import AdbenchError, OptionError
+
+MACHINE: Final = re.sub(r"\W", "-", platform.node(), flags=re.ASCII)[:60] or "unnamed"
+"""This machine's name, as part of a file's: process numbers tell nothing of the other machines of a network file system."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,11 @@ class Results:
         return self.root / "runs"
 
     @property
+    def replicates(self) -> Path:
+        """Other results of runs that are here, a folder for each run."""
+        return self.root / "replicates"
+
+    @property
     def running(self) -> Path:
         """Checkpoints of runs under way."""
         return self.root / "running"
@@ -79,6 +90,11 @@ class Results:
     def audits(self) -> Path:
         """What was found wrong with datasets, a JSON file for each audited copy."""
         return self.root / "audits"
+
+    @property
+    def executors(self) -> Path:
+        """What executors have to know if a command is killed, a folder each; and a file by which this folder is told from any other."""
+        return self.root / "executors"
 
     def checkpoint(self, run_id: str) -> Path:
         """The checkpoint of a run under way, in a folder of its own."""
@@ -110,6 +126,11 @@ def make_folder(path: Path, what: str) -> Path:
     return path
 
 
+def beside(path: Path, ending: str = "tmp") -> Path:
+    """Where what is to be at ``path`` is written first, or what was there is kept: no other process takes this name, on any machine."""
+    return path.with_name(f".{path.name}.{MACHINE}-{os.getpid()}.{ending}")
+
+
 @contextmanager
 def put_in_place(path: Path) -> Iterator[Path]:
     """Where to write what is to be at ``path``: a file beside it, renamed at the end, so that nobody finds a part of it.
@@ -117,7 +138,7 @@ def put_in_place(path: Path) -> Iterator[Path]:
     Raises:
         OSError: as writing does; nothing is left behind then.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = beside(path)
     try:
         yield unfinished
         unfinished.replace(path)

@@ -17,7 +17,7 @@ from .home import Home
 from .manifest import Cell
 from .metrics.thresholds import RULES
 from .protocol import ResolvedProtocol, digest
-from .provenance import PluginProvenance, plugin_provenance
+from .provenance import PluginProvenance
 from .registry import Plugin
 
 LARGEST_SEED: Final = 2**31 - 1
@@ -143,8 +143,8 @@ def plan(
         samples = samples_to_split(found, home, protocol_spec, progress)
         subsets = rules.split(protocol_spec, dataset.spec.name, samples, request.split, protocol.fit.train_size)
     plugins = {
-        "model": plugin_provenance(model.source.name, model.source.distribution, model.module, model.spec.revision),
-        "dataset": plugin_provenance(dataset.source.name, dataset.source.distribution, dataset.module, dataset.spec.revision),
+        "model": registry.provenance(model),
+        "dataset": registry.provenance(dataset),
     }
     return Plan(request, model, options, dataset, protocol, found, subsets, plugins)
 

@@ -16,12 +16,23 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import pluggy
 
-from .api import AdbenchError, DatasetSpec, ModelSpec, OptionError, PluginError, ProtocolSpec, UnknownNameError, hookspecs
+from .api import (
+    AdbenchError,
+    DatasetSpec,
+    ExecutorSpec,
+    ModelSpec,
+    OptionError,
+    PluginError,
+    ProtocolSpec,
+    UnknownNameError,
+    hookspecs,
+)
+from .provenance import PluginProvenance, plugin_provenance
 
-Kind = Literal["model", "dataset", "protocol"]
-SpecT = TypeVar("SpecT", ModelSpec, DatasetSpec, ProtocolSpec)
+Kind = Literal["model", "dataset", "protocol", "executor"]
+SpecT = TypeVar("SpecT", ModelSpec, DatasetSpec, ProtocolSpec, ExecutorSpec)
 
-KINDS: Final[tuple[Kind, ...]] = ("model", "dataset", "protocol")
+KINDS: Final[tuple[Kind, ...]] = ("model", "dataset", "protocol", "executor")
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,9 @@ class Plugin(Generic[SpecT]):
     source: PluginName
     spec: SpecT
     module: ModuleType
+
+
+AnyPlugin = Plugin[ModelSpec] | Plugin[DatasetSpec] | Plugin[ProtocolSpec] | Plugin[ExecutorSpec]
 
 
 def names(kind: Kind) -> list[PluginName]:
@@ -80,6 +94,11 @@ def dataset(name: str) -> Plugin[DatasetSpec]:
 def protocol(name: str) -> Plugin[ProtocolSpec]:
     """The protocol of that name. Raises UnknownNameError or PluginError."""
     return load(find("protocol", name), ProtocolSpec)
+
+
+def executor(name: str) -> Plugin[ExecutorSpec]:
+    """The executor of that name. Raises UnknownNameError or PluginError."""
+    return load(find("executor", name), ExecutorSpec)
 
 
 def find(kind: Kind, name: str) -> PluginName:
@@ -134,11 +153,22 @@ def load(source: PluginName, expected: type[SpecT]) -> Plugin[SpecT]:
     return Plugin(source, spec, module)
 
 
-def load_any(source: PluginName) -> Plugin[ModelSpec] | Plugin[DatasetSpec] | Plugin[ProtocolSpec]:
+def load_any(source: PluginName) -> AnyPlugin:
     """Import one plugin of whichever kind. Raises PluginError."""
     if source.kind == "model":
         return load(source, ModelSpec)
-    return load(source, DatasetSpec) if source.kind == "dataset" else load(source, ProtocolSpec)
+    if source.kind == "dataset":
+        return load(source, DatasetSpec)
+    return load(source, ProtocolSpec) if source.kind == "protocol" else load(source, ExecutorSpec)
+
+
+def provenance(plugin: AnyPlugin) -> PluginProvenance:
+    """Whose code a plugin is, and of which revision; an executor, which has no part in any number, has none."""
+    spec = plugin.spec
+    declared = (
+        spec.revision if isinstance(spec, ModelSpec | DatasetSpec) else spec.version if isinstance(spec, ProtocolSpec) else 0
+    )
+    return plugin_provenance(plugin.source.name, plugin.source.distribution, plugin.module, declared)
 
 
 @contextmanager

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -31,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from .api import StoreError, Subset
 from .manifest import FORMAT, Manifest
+from .placing import placing, sync
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -146,30 +145,12 @@ def write_run(
         StoreError: if it can't be written (full disk, no permission); nothing half-written stays under the run's name.
     """
     place = runs / manifest.run_id
-    unfinished = runs / f".{manifest.run_id}.{os.getpid()}.tmp"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
+    with placing(place, lambda: find_run(runs, manifest.run_id) is not None) as unfinished:
         _write_files(unfinished, scores, curves, weights, learnt)
         if examples is not None:
             _write_examples(unfinished / EXAMPLES, examples)
         _seal(unfinished, manifest)
-        if place.exists():  # unreadable or altered: `run` asked find_run first
-            place.rename(set_aside(place))
-        unfinished.rename(place)
-        _sync(runs)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write run {place}: {error.strerror or error}; free space or choose another --results, then run again"
-        ) from None
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return place
-
-
-def set_aside(place: Path) -> Path:
-    """Where what stood in a run's place is kept when the run is written anew."""
-    return place.with_name(f".{place.name}.replaced.{os.getpid()}")
 
 
 def _write_files(
@@ -205,12 +186,12 @@ def _seal(folder: Path, manifest: Manifest) -> None:
     paths = sorted(folder.rglob("*"))
     files = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths if path.is_file()}
     for path in paths:
-        _sync(path)
+        sync(path)
     (folder / MANIFEST).write_text(
         manifest.model_copy(update={"files": files}).model_dump_json(indent=1) + "\n", encoding="utf-8"
     )
-    _sync(folder / MANIFEST)
-    _sync(folder)
+    sync(folder / MANIFEST)
+    sync(folder)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -360,21 +341,6 @@ def run_folders(runs: Path) -> Iterator[Path]:
         yield from sorted(path for path in runs.iterdir() if not path.name.startswith(".") and (path / MANIFEST).is_file())
 
 
-def unfinished_folders(runs: Path) -> Iterator[tuple[Path, str, int]]:
-    """Folders that ``write_run`` has not put in place or not yet removed: path, run id, and the process that made them."""
-    for path in sorted(runs.iterdir()) if runs.is_dir() else ():
-        if found := re.fullmatch(r"\.(.+)\.(?:(\d+)\.tmp|replaced\.(\d+))", path.name):
-            yield path, found[1], int(found[2] or found[3])
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,18 +12,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from filelock import FileLock, Timeout
+from tempfile import TemporaryFile
+from typing import Final, Literal
 
 from .api import StoreError
-from .home import Results
+from .home import MACHINE, Results
+from .locking import held
 from .manifest import Cell, Manifest
+from .placing import Unfinished, unfinished_folders
 from .protocol import digest
-from .result import EXAMPLES, WEIGHTS, find_run, read_manifest, run_folders, unfinished_folders
+from .result import EXAMPLES, WEIGHTS, find_run, read_manifest, run_folders
 
 KeepWeights = Literal["newest", "all", "none"]
 """Of the runs of a variant (model, options, dataset, protocol; any split or seed), whose weights are kept."""
+
+OLD_SECONDS: Final = 24 * 3600.0
 
 Kind = Literal["weights", "examples", "unfinished run", "checkpoint", "lock"]
 
@@ -90,9 +93,9 @@ def remove(item: Removable) -> bool:
 
 
 def _leftovers(results: Results, checkpoints: bool) -> Iterator[Removable]:
-    for path, run_id, process in unfinished_folders(results.runs):
-        if not _alive(process) and not _is_claimed(results.lock(run_id)):
-            yield _removable("unfinished run", run_id, path)
+    for left in unfinished_folders(results.runs):
+        if _abandoned(left) and not _is_claimed(results.lock(left.run_id)):
+            yield _removable("unfinished run", left.run_id, left.path)
     running = sorted(results.running.iterdir()) if results.running.is_dir() else []
     for folder in (path for path in running if path.is_dir() and not path.name.startswith(".")):
         if _is_claimed(results.lock(folder.name)):
@@ -118,6 +121,18 @@ def _removable(kind: Kind, run_id: str, path: Path) -> Removable:
     return Removable(kind, run_id, path, size)
 
 
+def _abandoned(left: Unfinished) -> bool:
+    """Whether nobody goes on writing it. Process numbers of other machines tell nothing, so theirs has to be old, by the clock of the
+    file system and not by those of the machines."""
+    if left.machine == MACHINE:
+        return not _alive(left.process)
+    try:
+        with TemporaryFile(dir=left.path.parent) as now:
+            return os.fstat(now.fileno()).st_mtime - left.path.stat().st_mtime > OLD_SECONDS
+    except OSError:  # gone meanwhile, or a folder that is not ours
+        return False
+
+
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
@@ -133,9 +148,9 @@ def _is_claimed(lock: Path) -> bool:
     if not lock.exists():
         return False
     try:
-        with FileLock(lock, timeout=0):
+        with held(lock, needed=True):
             return False
-    except (Timeout, PermissionError):  # what is not ours to open is not ours to clear away
+    except OSError:  # it is taken, or nobody can tell; and what is not ours to open is not ours to clear away
         return True
 
 
@@ -144,8 +159,8 @@ def _remove_lock(path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        with FileLock(path, timeout=0):
+        with held(path, needed=True):
             path.unlink(missing_ok=True)
-    except Timeout:
+    except OSError:
         return False
     return True

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from . import examples, locating
@@ -23,11 +22,13 @@ from .data.images import DeviceImages
 from .data.prepare import Prepared, prepare
 from .device import DTYPES, Compute, choose_device, describe, full_precision, memory_named, peak_memory
 from .home import Home, Results, make_folder
+from .locking import claimed
 from .manifest import Manifest, Pixels
+from .placing import set_aside
 from .plan import Plan
 from .provenance import environment
 from .registry import blamed
-from .result import Examples, Learnt, Scores, find_run, read_manifest, set_aside, write_run
+from .result import Examples, Learnt, Scores, find_run, read_manifest, write_run
 from .retention import KeepWeights, remove, superseded_weights
 from .scoring import score_images
 from .time_limit import Stop, within
@@ -59,12 +60,15 @@ class Conditions:
     stop: Stop = lambda: False
     time_limit: float | None = None
     """Seconds for one run; this attempt alone counts."""
+    wait: bool = False
+    """Whether to wait for a run that another process makes, rather than leave it."""
 
 
 def run_one(plan: Plan, conditions: Conditions) -> Outcome:
     """Make a run, or find it done.
 
     Raises:
+        BusyRunError: if another process makes it, and it is not to be waited for.
         AdbenchError: whatever goes wrong, in words; a checkpoint is kept.
     """
     results = conditions.results
@@ -72,7 +76,7 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
     if done := _find(plan, results):
         return done
     make_folder(results.runs, "results folder")
-    with claimed(plan.run_id, results), full_precision():
+    with claimed(plan.run_id, results, conditions.stop if conditions.wait else None), full_precision():
         if done := _find(plan, results):  # by another process, just now
             return done
         with within(conditions.time_limit, conditions.stop) as stop:
@@ -269,21 +273,6 @@ class _Progress:
         self.conditions.listen(Moment(self.stage, done, total))
         if self.conditions.stop():
             raise InterruptedRunError(f"stopped during {self.stage}; the same command does it again")
-
-
-@contextmanager
-def claimed(run_id: str, results: Results) -> Iterator[None]:
-    """Nobody else makes this run meanwhile: two would write one checkpoint."""
-    make_folder(results.running, "results folder")
-    lock = FileLock(results.lock(run_id), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise AdbenchError(f"run {run_id} is being made by another process; wait for it, or choose another --results") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def scores_of(held_out: Sequence[Sample], test: Sequence[Sample], values: NDArray[np.float64]) -> Scores:

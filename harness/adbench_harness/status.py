@@ -36,27 +36,17 @@ LARGEST: Final = 1 << 20
 """Bytes."""
 
 
-class Check(BaseModel):
-    """Scores that were sent beside scores that were made here, image by image."""
+class Agreement(BaseModel):
+    """Scores of a run beside others of the same run, image by image."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    kind: Lifted
-    agrees: bool
-    """Whether no score differs by more than the tolerance."""
-    date: str
-    """UTC, ISO 8601."""
-    device: str
-    """What the scores were made on here."""
-    adbench: str
     images: int
     """Test and held-out images."""
     max_difference: float = Field(ge=0)
     """The largest absolute difference of two scores of one image."""
     spread: float = Field(ge=0)
-    """What it is measured by: the interquartile range of the sent scores."""
-    tolerance: float = Field(gt=0)
-    """The largest difference that agrees, as a share of the spread."""
+    """What it is measured by: the interquartile range of the scores that are compared with."""
     rank_correlation: float | None
     """Spearman's, over the test images; None where one side has equal scores only."""
 
@@ -66,14 +56,38 @@ class Check(BaseModel):
         return self.max_difference / self.spread if self.spread > 0 else float(self.max_difference > 0)
 
     @property
+    def largest(self) -> str:
+        """The largest difference, for people."""
+        return (
+            f"the largest difference of {self.images} scores is {self.max_difference:.3g}, {self.share:.3g} of their "
+            "interquartile range"
+        )
+
+    @property
+    def correlation(self) -> str:
+        """The rank correlation, for people; empty if there is none."""
+        return "" if self.rank_correlation is None else f", rank correlation of test images {self.rank_correlation:.6f}"
+
+
+class Check(Agreement):
+    """Scores that were sent beside scores that were made here."""
+
+    kind: Lifted
+    agrees: bool
+    """Whether no score differs by more than the tolerance."""
+    date: str
+    """UTC, ISO 8601."""
+    device: str
+    """What the scores were made on here."""
+    adbench: str
+    tolerance: float = Field(gt=0)
+    """The largest difference that agrees, as a share of the spread."""
+
+    @property
     def words(self) -> str:
         """What was found, for people."""
-        correlation = "" if self.rank_correlation is None else f", rank correlation of test images {self.rank_correlation:.6f}"
-        return (
-            f"{self.kind} {self.date[:10]} on {self.device}: {'agrees' if self.agrees else 'does NOT agree'}; the largest difference of "
-            f"{self.images} scores is {self.max_difference:.3g}, {self.share:.3g} of their interquartile range (tolerance "
-            f"{self.tolerance:g}){correlation}"
-        )
+        verdict = "agrees" if self.agrees else "does NOT agree"
+        return f"{self.kind} {self.date[:10]} on {self.device}: {verdict}; {self.largest} (tolerance {self.tolerance:g}){self.correlation}"
 
 
 class Checks(BaseModel):

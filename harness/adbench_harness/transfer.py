@@ -21,13 +21,14 @@ from .data.audit.overlap import in_both
 from .data.prepare import prepare
 from .data.traits import measure
 from .device import full_precision
+from .locking import claimed
 from .manifest import Manifest
 from .plan import Plan
 from .protocol import digest
 from .provenance import environment
 from .registry import blamed
 from .result import WEIGHTS, Learnt, find_run, read_manifest, write_run
-from .runner import Conditions, Outcome, Work, claimed, scores_of
+from .runner import Conditions, Outcome, Work, scores_of
 from .time_limit import within
 
 
@@ -53,7 +54,8 @@ def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
     if (done := find_run(results.runs, run_id)) is not None:
         return Outcome(done, results.runs / run_id, already_done=True)
     # The base run is claimed as well: a detector that is trained again uses its checkpoint.
-    with claimed(run_id, results), claimed(base.run_id, results), full_precision():
+    stop = conditions.stop if conditions.wait else None
+    with claimed(run_id, results, stop), claimed(base.run_id, results, stop), full_precision():
         with within(conditions.time_limit, conditions.stop) as stop:
             work = Work(base, replace(conditions, keep_weights="none", stop=stop))
             work.prepare()

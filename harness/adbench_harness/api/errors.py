@@ -9,6 +9,7 @@ AdbenchError
 │   └── ArchiveError       an archive holds what must not be unpacked
 ├── WeightsError           pretrained weights can't be had, or are of another network
 ├── TrainingError          training or scoring failed (non-finite loss, constant scores, out of memory)
+├── BusyRunError           another process makes the run
 ├── InterruptedRunError    stopped by a signal; a checkpoint is kept
 ├── TimeLimitError         stopped at its time limit; a checkpoint is kept
 └── StoreError             a run folder or the database can't be read or written
@@ -59,6 +60,10 @@ class WeightsError(AdbenchError):
 
 class TrainingError(AdbenchError):
     """Training or scoring failed; the message names phase, epoch and the last finite values."""
+
+
+class BusyRunError(AdbenchError):
+    """Another process makes the run just now."""
 
 
 class InterruptedRunError(AdbenchError):

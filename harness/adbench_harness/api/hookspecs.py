@@ -1,7 +1,7 @@
 """The whole plugin surface: three hooks, one for each kind of plugin.
 
 An entry point names one module; the module implements one of these hooks and registers one spec whose name is the entry
-point's. The groups are ``adbench.models``, ``adbench.datasets`` and ``adbench.protocols``. The module states
+point's. The groups are ``adbench.models``, ``adbench.datasets``, ``adbench.protocols`` and ``adbench.executors``. The module states
 ``adbench_api = 1``.
 """
 
@@ -13,6 +13,7 @@ from typing import Final
 import pluggy
 
 from .dataset import DatasetSpec
+from .executor import ExecutorSpec
 from .model import ModelSpec
 from .protocol import ProtocolSpec
 
@@ -35,3 +36,8 @@ def register_datasets(register: Callable[[DatasetSpec], None]) -> None:
 @hookspec
 def register_protocols(register: Callable[[ProtocolSpec], None]) -> None:
     """Register an evaluation protocol."""
+
+
+@hookspec
+def register_executors(register: Callable[[ExecutorSpec], None]) -> None:
+    """Register a way to carry out runs."""

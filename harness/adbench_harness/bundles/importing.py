@@ -14,9 +14,9 @@ from safetensors.torch import load
 
 from ..api import DataError, StoreError
 from ..home import Results, make_folder
+from ..locking import claimed
 from ..manifest import Manifest, Received
 from ..result import Scores, find_run, read_scores, write_run
-from ..runner import claimed
 from ..status import read_checks, status_of
 from .checking import Checked, check
 from .form import EXAMPLES, WEIGHTS

@@ -8,23 +8,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from scipy.stats import spearmanr
 
 from .. import __version__
+from ..agreement import agreement
 from ..api import DataError, OptionError, PluginError, StoreError, file_sha256
 from ..device import full_precision
 from ..home import Results
+from ..locking import claimed
 from ..manifest import Manifest
 from ..plan import Plan
 from ..provenance import PluginProvenance
 from ..registry import blamed
 from ..result import WEIGHTS, Scores, find_run, read_scores
-from ..runner import Conditions, Work, claimed, run_one
+from ..runner import Conditions, Work, run_one
 from ..status import Check, Checks, Lifted, Status, read_checks, status_of, write_checks
 from .options import file_hash
 from .planning import Claim, Surroundings, plan_of
@@ -78,32 +77,19 @@ def verify(run_id: str, kind: Lifted, around: Surroundings, conditions: Conditio
 
 def compare(sent: Scores, made: Scores, kind: Lifted, device: str) -> Check:
     """Scores that were sent beside those that were made here. Raises StoreError if they are of other images."""
-    ours = dict(zip(made.image, made.score.tolist(), strict=True))
-    if ours.keys() != set(sent.image):
-        raise StoreError("other images were scored here than in the bundle; was the dataset changed meanwhile?")
-    theirs, again = sent.score, np.asarray([ours[image] for image in sent.image])
-    largest = float(np.abs(theirs - again).max())
-    low, high = np.percentile(theirs, [25, 75])
-    test = np.asarray([subset == "test" for subset in sent.subset])
-    spread = float(high - low)
+    try:
+        found = agreement(sent, made)
+    except StoreError:
+        raise StoreError("other images were scored here than in the bundle; was the dataset changed meanwhile?") from None
     return Check(
+        **found.model_dump(),
         kind=kind,
-        agrees=largest <= TOLERANCE[kind] * spread,
+        agrees=found.max_difference <= TOLERANCE[kind] * found.spread,
         date=datetime.now(UTC).strftime(MOMENT),
         device=device,
         adbench=__version__,
-        images=len(theirs),
-        max_difference=largest,
-        spread=spread,
         tolerance=TOLERANCE[kind],
-        rank_correlation=_rank_correlation(theirs[test], again[test]),
     )
-
-
-def _rank_correlation(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> float | None:
-    if np.ptp(theirs) == 0 or np.ptp(ours) == 0:
-        return None
-    return float(spearmanr(theirs, ours).statistic)
 
 
 def _plan(manifest: Manifest, around: Surroundings) -> Plan:

@@ -11,6 +11,7 @@ import click
 from .show import NONE, duration, print_json, print_rows
 
 if TYPE_CHECKING:
+    from ..executors.driving import Driver
     from ..forecast import Forecast, State
     from ..home import Home, Results
     from ..plan import RunRequest
@@ -23,15 +24,21 @@ WORDS: Final[dict[State, str]] = {
 }
 
 
-def show(requests: Sequence[RunRequest], home: Home, results: Results, device: str, as_json: bool) -> int:
-    """Print the plan; the exit status is that of the worst run that can't be made."""
+def show(
+    requests: Sequence[RunRequest], home: Home, results: Results, device: str, as_json: bool, driver: Driver | None = None
+) -> int:
+    """Print the plan, and what would be handed to a scheduler; the exit status is that of the worst run that can't be made."""
     from ..forecast import forecast
+    from ..runner import Conditions
 
     found = list(forecast(requests, home, results, device))
     if as_json:
         print_json([_plain(one) for one in found])
     else:
         _print(found)
+        todo = [one.request for one in found if one.state in ("to do", "goes on")]
+        if todo and driver is not None and (script := driver.script(todo, Conditions(home, results))) is not None:
+            click.echo(f"\n{script.rstrip()}")
     return max((one.error.exit_code for one in found if one.error is not None), default=0)
 
 

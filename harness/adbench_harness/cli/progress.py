@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Final, Self
 
 from rich.console import Console
@@ -83,14 +84,14 @@ class RunProgress:
 class MatrixProgress:
     """Of many runs at a time: a bar over all and a line for each that is being made on a terminal, now and then a line elsewhere."""
 
-    def __init__(self, runs: int, quiet: bool = False) -> None:
+    def __init__(self, requests: Sequence[RunRequest], quiet: bool = False) -> None:
         self.quiet = quiet
-        self.done, self.runs = 0, runs
+        self._titles = [request.title for request in requests]
         self._console = console(stderr=True)
         self._bar = _bar(self._console, quiet)
-        self._all = self._bar.add_task("all runs", total=runs)
-        self._lines: dict[str, TaskID] = {}
-        self._said: dict[str, float] = {}
+        self._all = self._bar.add_task("all runs", total=len(requests))
+        self._lines: dict[int, TaskID] = {}
+        self._said: dict[int, float] = {}
 
     def __enter__(self) -> Self:
         """Show it."""
@@ -101,25 +102,22 @@ class MatrixProgress:
         """Take it away."""
         self._bar.stop()
 
-    def heard(self, request: RunRequest, moment: Moment | None) -> None:
-        """How far a run is; None as it begins."""
-        key = request.command
-        if moment is None:
-            self._lines[key] = self._bar.add_task(request.title, total=None)
-            self._said[key] = time.monotonic()
-        elif not self._bar.disable:
-            self._bar.update(
-                self._lines[key], description=f"{request.title}: {moment.phase}", completed=moment.done, total=moment.total
-            )
-        elif not self.quiet and time.monotonic() - self._said[key] >= LINE_SECONDS:
-            self._console.print(f"  {request.title}: {moment.phase} {moment.done}/{moment.total}", markup=False)
-            self._said[key] = time.monotonic()
+    def heard(self, number: int, phase: str, done: int, total: int) -> None:
+        """How far a run is, by its place among the requests; the phase is empty as it begins."""
+        title = self._titles[number]
+        if number not in self._lines:
+            self._lines[number] = self._bar.add_task(title, total=None)
+            self._said[number] = time.monotonic()
+        if phase and not self._bar.disable:
+            self._bar.update(self._lines[number], description=f"{title}: {phase}", completed=done, total=total)
+        elif phase and not self.quiet and time.monotonic() - self._said[number] >= LINE_SECONDS:
+            self._console.print(f"  {title}: {phase} {done}/{total}", markup=False)
+            self._said[number] = time.monotonic()
 
-    def ended(self, request: RunRequest) -> None:
+    def ended(self, number: int) -> None:
         """A run is done, or has failed."""
-        self.done += 1
         self._bar.advance(self._all)
-        if (line := self._lines.pop(request.command, None)) is not None:
+        if (line := self._lines.pop(number, None)) is not None:
             self._bar.remove_task(line)
 
 

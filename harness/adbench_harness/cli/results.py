@@ -11,6 +11,7 @@ import click
 
 from .bundles import export_runs, import_bundles, verify_run
 from .comparing import compare, power
+from .merging import merge_results, plain_replicate, print_replicates
 from .options import json_option, keep_weights_option, results_option
 from .reproducing import reproduce
 from .stored import must_exist, take_in
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..manifest import Pixels
     from ..metrics.evaluation import Figure
     from ..metrics.parts import PartFigure
+    from ..replicates import Replicate
     from ..retention import KeepWeights, Removable
     from ..store.queries import RunRow
 
@@ -42,6 +44,7 @@ results.add_command(power)
 results.add_command(export_runs)
 results.add_command(import_bundles)
 results.add_command(verify_run)
+results.add_command(merge_results)
 
 
 @results.command("list")
@@ -72,6 +75,7 @@ def list_runs(folder: Results, as_json: bool = False, wanted: tuple[str, ...] = 
     from ..api import UnknownNameError
     from ..metrics.thresholds import RULES
     from ..registry import unknown_name
+    from ..replicates import replicates_counted
     from ..status import HERE
     from ..store.database import reading
     from ..store.queries import run_rows
@@ -83,8 +87,9 @@ def list_runs(folder: Results, as_json: bool = False, wanted: tuple[str, ...] = 
     take_in(folder)
     with reading(folder.database) as db:
         rows = run_rows(db)
+    unequal = replicates_counted(folder)
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json([{**asdict(row), "replicates": unequal[row.run_id]} for row in rows])
         return
     rules = list(wanted) or _telling(rows)
     names = [(rule, name) for rule in rules for name in ("sensitivity", "specificity")]
@@ -99,6 +104,7 @@ def list_runs(folder: Results, as_json: bool = False, wanted: tuple[str, ...] = 
         "ROC AUC",
         *heads.values(),
         *(["status"] if received else []),
+        *(["replicates"] if unequal else []),
         "run",
     ]
     shown = []
@@ -115,6 +121,7 @@ def list_runs(folder: Results, as_json: bool = False, wanted: tuple[str, ...] = 
                 str(row.seed),
                 *estimates,
                 *([row.status] if received else []),
+                *([str(unequal[row.run_id] or "")] if unequal else []),
                 row.run_id,
             ]
         )
@@ -150,10 +157,12 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
     from ..store.queries import figures_of, find_run_id, manifest_of, part_figures_of, status_of
     from .show import print_facts, print_json
 
-    with _reading(Results.at(results_folder)) as db:
+    folder = Results.at(results_folder)
+    with _reading(folder) as db:
         found = find_run_id(db, run_id)
         manifest, metrics, parts = manifest_of(db, found), figures_of(db, found), part_figures_of(db, found)
         status, checks = status_of(db, found)
+    replicates = _replicates(folder, found)
     if as_json:
         plain = [{"task": task, **asdict(figure)} for task, figure in parts]
         print_json(
@@ -163,6 +172,7 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
                 "checks": [check.model_dump(mode="json") for check in checks],
                 "metrics": [asdict(metric) for metric in metrics],
                 "parts": plain,
+                "replicates": [plain_replicate(one) for one in replicates],
             }
         )
         return
@@ -177,6 +187,23 @@ def show_result(run_id: str, results_folder: Path | None, as_json: bool) -> None
     if pixels is not None:
         click.echo()
         _print_pixels(Pixels.model_validate(pixels))
+    if replicates:
+        click.echo()
+        print_replicates(replicates)
+
+
+def _replicates(folder: Results, run_id: str) -> list[Replicate]:
+    """Other results of a run; what can't be told of them is a warning."""
+    from ..api import StoreError
+    from ..replicates import replicates_of
+
+    try:
+        found, refused = replicates_of(folder, run_id)
+    except StoreError as error:
+        found, refused = [], {folder.replicates / run_id: str(error)}
+    for reason in refused.values():
+        click.echo(f"adbench: warning: replicate left out: {reason}", err=True)
+    return found
 
 
 def _print_pixels(pixels: Pixels) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
+from click.core import ParameterSource
 
+from .executing import CHOOSING, driver_of, executor_options
 from .options import (
     ALL,
     DEFAULT_PROTOCOL,
@@ -27,8 +30,13 @@ if TYPE_CHECKING:
     from ..home import Home
     from ..matrix import Matrix
     from ..matrix import Setting as ForModel
+    from ..plan import RunRequest
     from ..retention import KeepWeights
     from .asking import Said
+
+
+PLACE: Final = frozenset(["device", "home", "results_folder", *CHOOSING])
+"""Options that say where runs are made and stored, and not what they are."""
 
 
 @click.command()
@@ -63,8 +71,9 @@ if TYPE_CHECKING:
     "--jobs",
     "-j",
     type=click.IntRange(1, 1024),
-    help="Processes, each making a run at a time.  [default: one a GPU, else one; a single run is made in this one]",
+    help="Runs at a time.  [default: one a GPU, else one; as many as a cluster has room for; a single run is made in this process]",
 )
+@executor_options
 @click.option("--keep-going/--fail-fast", default=True, show_default=True, help="Whether the others go on when one fails.")
 @click.option(
     "--time-limit", type=Duration(), help="For one run: 90s, 15m, 2h. Then its checkpoint is kept, and the status is 124."
@@ -102,27 +111,24 @@ def run(
       adbench run --model pca,multikd --dataset phantom --set multikd:teacher=random --set components=16 --set components=64
       adbench run --model multikd --dataset brain-tumor-mri --eval-dataset head-ct
       adbench run matrix.toml --seed 0..4
+      adbench run matrix.toml --executor ray --address auto --gpus 0.5
+      adbench run matrix.toml --executor slurm --partition gpu --gpus 1 --walltime 4h --dry-run
     """
     from ..home import Home, Results
     from .asking import matrix_of
 
+    chosen = {name: words.pop(name) for name in CHOOSING}
     matrix, place, results = matrix_of(_said(**words), file), Home.at(home), Results.at(results_folder)
-    if not as_json and not dry_run:
-        _offer(matrix, place)
-    from ..matrix import spread
-
-    asked = spread(matrix, place)
-    for name, reason in asked.left_out.items():
-        click.echo(f"adbench: {name} is left out: {reason}", err=True)
+    asked = _spread(matrix, place, offer=not as_json and not dry_run)
+    driver = driver_of(chosen, jobs, len(asked))
     if dry_run:
         from .dry_run import show
 
-        raise SystemExit(show(asked.runs, place, results, matrix.device, as_json))
-    from ..executors.processes import devices
+        raise SystemExit(show(asked, place, results, matrix.device, as_json, driver))
     from .running import make_runs
 
     status = make_runs(
-        asked.runs,
+        asked,
         place,
         results,
         fresh=fresh,
@@ -131,9 +137,34 @@ def run(
         as_json=as_json,
         time_limit=time_limit,
         fail_fast=not keep_going,
-        devices=devices(matrix.device, jobs) if jobs is not None or len(asked.runs) > 1 else None,
+        driver=driver,
+        again=_again(click.get_current_context()),
     )
     raise SystemExit(status)
+
+
+def _spread(matrix: Matrix, home: Home, offer: bool) -> list[RunRequest]:
+    """The runs; perhaps with an offer to fetch what is not here, and a word of what "all" leaves out."""
+    from ..matrix import spread
+
+    if offer:
+        _offer(matrix, home)
+    asked = spread(matrix, home)
+    for name, reason in asked.left_out.items():
+        click.echo(f"adbench: {name} is left out: {reason}", err=True)
+    return asked.runs
+
+
+def _again(context: click.Context) -> Callable[[RunRequest], str]:
+    """The command that makes one run as this one makes it: with what it says of place and manner."""
+    words: list[str] = []
+    for option in context.command.params:
+        value = context.params[option.name or ""]
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and isinstance(option, click.Option) and option.name in PLACE:
+            for one in value if option.multiple else [value]:
+                words += [option.opts[0], "=".join(one) if isinstance(one, tuple) else str(one)]
+    return lambda request: " ".join(filter(None, (request.command, shlex.join(words))))
 
 
 def _said(

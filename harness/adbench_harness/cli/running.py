@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from types import FrameType
@@ -13,18 +13,19 @@ import click
 import duckdb
 
 from ..api import AdbenchError, StoreError
-from ..executors.local import Attempt, execute
-from ..executors.processes import Pool
+from ..executors.attempts import Attempt, execute
+from ..executors.driving import Driver
 from ..home import Home, Results
 from ..metrics.evaluation import ALL, NO_RULE, RANDOM, Figure
 from ..metrics.thresholds import FEWEST_HELD_OUT, TRIVIAL
 from ..plan import RunRequest
-from ..result import read_scores
 from ..retention import KeepWeights
 from ..runner import Conditions, Outcome
+from ..store.audits import audit_files
 from ..store.database import reading
-from ..store.figures import Rulebook, figures
-from ..store.ingest import ingest
+from ..store.evaluated import evaluate_run
+from ..store.figures import Rulebook
+from ..store.intake import Intake
 from ..store.queries import figures_of
 from .progress import MatrixProgress, RunProgress
 from .show import duration, estimate, figure, print_json, print_rows, rule_words
@@ -41,7 +42,8 @@ def make_runs(
     as_json: bool,
     time_limit: float | None = None,
     fail_fast: bool = False,
-    devices: Sequence[str] | None = None,
+    driver: Driver | None = None,
+    again: Callable[[RunRequest], str] = lambda request: request.command,
 ) -> int:
     """Make runs, take each into the database, print what came out; the exit status.
 
@@ -55,7 +57,8 @@ def make_runs(
         as_json: whether to print JSON.
         time_limit: seconds for a run.
         fail_fast: whether one that fails ends it all.
-        devices: one for each process of their own in which runs are made; None makes them in this one, one after another.
+        driver: makes them elsewhere; None makes them in this process, one after another.
+        again: the command that makes one of them again.
 
     Raises:
         AdbenchError: if the only run fails. Of several, each failure is said and the others go on.
@@ -64,42 +67,40 @@ def make_runs(
     plain: list[dict[str, Any]] = []
     with stop_on_signal() as stop:
         conditions = Conditions(home, results, fresh, keep_weights, stop=stop.asked, time_limit=time_limit)
-        with _making(requests, conditions, devices, quiet) as made:
+        with _taking_in(results) as intake, _making(requests, conditions, driver, quiet) as made:
             for attempt in made:
                 if attempt.error is not None and len(requests) == 1:
                     raise attempt.error
                 attempts.append(attempt)
-                current = _take_in(attempt, conditions)
+                found = _take_in(attempt, intake)
                 for warning in attempt.outcome.warnings if attempt.outcome is not None else ():
-                    click.echo(f"adbench: warning: {warning}", err=True)
+                    _warn(warning)
                 if as_json:
-                    plain.append(_plain(attempt, results if current else None))
+                    plain.append(_plain(attempt, found))
                 elif len(requests) > 1:
-                    _print_line(
-                        attempt, f"{len(attempts):>{len(str(len(requests)))}}/{len(requests)}", results if current else None
-                    )
+                    _print_line(attempt, f"{len(attempts):>{len(str(len(requests)))}}/{len(requests)}", found)
                 elif attempt.outcome is not None:
-                    _print_outcome(attempt.outcome, results if current else None)
+                    _print_outcome(attempt.outcome, found)
                 if attempt.error is not None and fail_fast:
                     break
     if as_json:
         print_json(plain)
     failed = [(attempt.request, attempt.error) for attempt in attempts if attempt.error is not None]
     if failed and not as_json:
-        _print_failures(failed, len(attempts), len(requests))
+        _print_failures(failed, len(attempts), len(requests), again)
     return max((error.exit_code for _, error in failed), default=0)
 
 
 @contextmanager
 def _making(
-    requests: Sequence[RunRequest], conditions: Conditions, devices: Sequence[str] | None, quiet: bool
+    requests: Sequence[RunRequest], conditions: Conditions, driver: Driver | None, quiet: bool
 ) -> Iterator[Iterator[Attempt]]:
     """Attempts as they are done, while it is shown how far they are."""
-    if devices is None:
+    if driver is None:
         with RunProgress(quiet) as progress:
             yield _one_by_one(requests, replace(conditions, listen=progress), progress)
     else:
-        with MatrixProgress(len(requests), quiet) as board, closing(_at_a_time(requests, conditions, devices, board)) as made:
+        with MatrixProgress(requests, quiet) as board, closing(_at_a_time(requests, conditions, driver, board)) as made:
             yield made
 
 
@@ -115,19 +116,35 @@ def _one_by_one(requests: Sequence[RunRequest], conditions: Conditions, progress
 
 
 def _at_a_time(
-    requests: Sequence[RunRequest], conditions: Conditions, devices: Sequence[str], board: MatrixProgress
+    requests: Sequence[RunRequest], conditions: Conditions, driver: Driver, board: MatrixProgress
 ) -> Generator[Attempt]:
-    for attempt in Pool(conditions, devices, board.heard).execute(requests):
-        board.ended(attempt.request)
+    for number, attempt in driver.attempts(requests, conditions, board.heard):
+        board.ended(number)
         yield attempt
 
 
-def _print_failures(failed: Sequence[tuple[RunRequest, AdbenchError]], tried: int, asked: int) -> None:
+@contextmanager
+def _taking_in(results: Results) -> Iterator[Intake]:
+    """Whatever ends the command, the runs that it made are taken in."""
+    intake = Intake(results, _warn)
+    try:
+        yield intake
+    finally:
+        intake.write()
+
+
+def _warn(words: str) -> None:
+    click.echo(f"adbench: warning: {words}", err=True)
+
+
+def _print_failures(
+    failed: Sequence[tuple[RunRequest, AdbenchError]], tried: int, asked: int, again: Callable[[RunRequest], str]
+) -> None:
     """Each failure with its reason, and what makes that run alone."""
     untried = f", {asked - tried} were not tried (--fail-fast)" if tried < asked else ""
     click.echo(f"adbench: {len(failed)} of {tried} runs failed{untried}:", err=True)
     for request, error in failed:
-        click.echo(f"  {request.title}: {error}\n    {request.command}", err=True)
+        click.echo(f"  {request.title}: {error}\n    {again(request)}", err=True)
 
 
 class _Stop:
@@ -158,28 +175,30 @@ def stop_on_signal() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-def _take_in(attempt: Attempt, conditions: Conditions) -> bool:
-    """Whether the database has the run. A run is safe in its folder, so a database that can't be written is a warning."""
+def _take_in(attempt: Attempt, intake: Intake) -> Sequence[Figure]:
+    """Have the database take a run in; the run's figures."""
     if attempt.outcome is None:
-        return False
-    run_id = attempt.outcome.manifest.run_id
+        return ()
+    outcome, evaluated = attempt.outcome, attempt.evaluated
+    if evaluated is None and outcome.already_done:
+        with suppress(StoreError, duckdb.Error), reading(intake.results.database) as db:
+            if found := figures_of(db, outcome.manifest.run_id):
+                return found
     try:
-        done = ingest(conditions.results, again=None if attempt.outcome.already_done else run_id)
+        evaluated = evaluated or evaluate_run(outcome.folder, audit_files(intake.results.audits)[0], Rulebook())
     except StoreError as error:
-        click.echo(f"adbench: warning: {error}", err=True)
-        return False
-    if reason := done.refused.get(run_id):
-        click.echo(f"adbench: warning: {run_id} is not in the database: {reason}", err=True)
-    return reason is None
+        _warn(f"{outcome.manifest.run_id} is not in the database: {error}")
+        return ()
+    intake.add(outcome.manifest.run_id, evaluated)
+    return evaluated.figures
 
 
-def _print_line(attempt: Attempt, place: str, results: Results | None) -> None:
+def _print_line(attempt: Attempt, place: str, found: Sequence[Figure]) -> None:
     """One of many runs."""
     if attempt.outcome is None:
         click.echo(f"{place} {attempt.request.title}: failed: {attempt.error}")
         return
     manifest = attempt.outcome.manifest
-    found = _figures(attempt.outcome, Rulebook().of(manifest).rules, results)
     area = next((f for f in found if (f.task, f.rule, f.name) == (ALL, NO_RULE, "roc_auc")), None)
     elsewhere = f", tested on {attempt.request.eval_dataset}" if attempt.request.eval_dataset is not None else ""
     took = "already done" if attempt.outcome.already_done else duration(sum(manifest.timings.values()))
@@ -193,10 +212,9 @@ def _inline(found: Figure | None) -> str:
     return f"{found.value:.3f} [{found.interval.low:.3f}, {found.interval.high:.3f}]"
 
 
-def _print_outcome(outcome: Outcome, results: Results | None) -> None:
+def _print_outcome(outcome: Outcome, found: Sequence[Figure]) -> None:
     manifest = outcome.manifest
     rules = Rulebook().of(manifest).rules
-    found = _figures(outcome, rules, results)
     learnt = f", trained on {manifest.cell.trained_on}" if manifest.cell.trained_on is not None else ""
     title = f"{manifest.variant} on {manifest.cell.dataset}{learnt}"
     areas = ["task", "normal", "abnormal", "ROC AUC", "PR AUC", "PR AUC\nof random scores"]
@@ -214,16 +232,7 @@ def _print_outcome(outcome: Outcome, results: Results | None) -> None:
         click.echo(f"stored in {outcome.folder}")
 
 
-def _figures(outcome: Outcome, rules: Sequence[str], results: Results | None) -> list[Figure]:
-    """The run's figures from the database; computed once more only where that could not be written."""
-    if results is not None:
-        with suppress(StoreError, duckdb.Error), reading(results.database) as db:
-            if found := figures_of(db, outcome.manifest.run_id):
-                return found
-    return figures(outcome.manifest, read_scores(outcome.folder), rules)
-
-
-def _area_rows(found: list[Figure]) -> Iterator[list[object]]:
+def _area_rows(found: Sequence[Figure]) -> Iterator[list[object]]:
     at = {(f.task, f.rule, f.name): f for f in found}
     for task in dict.fromkeys(f.task for f in found):
         counts = [str(int(at[task, NO_RULE, name].value)) for name in ("n_normal", "n_abnormal")]
@@ -231,7 +240,7 @@ def _area_rows(found: list[Figure]) -> Iterator[list[object]]:
         yield [task, *counts, *areas]
 
 
-def _rule_rows(found: list[Figure], rules: Sequence[str]) -> Iterator[list[object]]:
+def _rule_rows(found: Sequence[Figure], rules: Sequence[str]) -> Iterator[list[object]]:
     """A row for each task and rule, the trivial one last."""
     at = {(f.task, f.rule, f.name): f for f in found}
     for task in dict.fromkeys(f.task for f in found):
@@ -260,7 +269,7 @@ def with_interval(found: Figure | None) -> str:
     return estimate(found.value, found.interval.low, found.interval.high) if found.interval else figure(found.value)
 
 
-def _plain(attempt: Attempt, results: Results | None) -> dict[str, Any]:
+def _plain(attempt: Attempt, found: Sequence[Figure]) -> dict[str, Any]:
     if attempt.outcome is None:
         error = attempt.error or AdbenchError("not run")
         return {"request": attempt.request.command, "error": str(error)}
@@ -272,5 +281,5 @@ def _plain(attempt: Attempt, results: Results | None) -> dict[str, Any]:
         "folder": str(outcome.folder),
         "unranked": outcome.manifest.unranked,
         "warnings": list(outcome.warnings),
-        "metrics": [asdict(f) for f in _figures(outcome, Rulebook().of(outcome.manifest).rules, results)],
+        "metrics": [asdict(f) for f in found],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ..api import DataError, DatasetSpec
-from ..home import Home, make_folder
+from ..home import Home, beside, make_folder
 from ..registry import blamed
 from .archive import Member, members
 from .original import Comparison, Original, lies_in_litter
@@ -60,7 +59,7 @@ def import_dataset(
         return there
     place = home.dataset(spec.folder_name)
     make_folder(place.parent, "home's dataset folder")
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    unfinished = beside(place)
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         root, comparison, size = _take(spec, source, home, unfinished, how, progress)
@@ -217,7 +216,7 @@ def _record(spec: DatasetSpec, source: Path, folder: Path, how: How, comparison:
 
 
 def _replace(unfinished: Path, place: Path) -> None:
-    aside = place.with_name(f".{place.name}.{os.getpid()}.old")
+    aside = beside(place, "old")
     if place.is_symlink():
         place.unlink()
     elif place.exists():

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..api import DataError, FitRules, Sample
-from ..home import Home, make_folder
+from ..home import Home, beside, make_folder
 from ..protocol import digest
 from .decode import decode, decoders
 from .decoding import EachFile, Progress
@@ -85,7 +85,7 @@ def cache_key(listing: Listing, ordered: Sequence[Sample], rules: FitRules) -> s
 
 def _make(listing: Listing, ordered: Sequence[Sample], rules: FitRules, place: Path, progress: Progress | None) -> None:
     ids = [sample.id for sample in ordered]
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    unfinished = beside(place)
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
-
 from ..api import AdbenchError, Sample
-from ..home import Home, make_folder
+from ..home import Home, beside, make_folder
+from ..locking import held
 
 FILE: Final = "secret"
+LOCK_SECONDS: Final = 30.0
 BYTES: Final = 32
 DIGITS: Final = 16
 
@@ -54,7 +54,9 @@ def secret(home: Home) -> bytes:
     try:
         if not path.exists():
             make_folder(home.root, "home")
-            with FileLock(home.root / f".{FILE}.lock"):  # of two processes that find none, one makes it and both read that
+            with held(
+                home.root / f".{FILE}.lock", LOCK_SECONDS
+            ):  # of two processes that find none, one makes it and both read that
                 if not path.exists():
                     _make(path)
         kept = path.read_bytes()
@@ -73,7 +75,7 @@ def secret(home: Home) -> bytes:
 
 def _make(path: Path) -> None:
     """Written beside its place and renamed, so that nobody reads a part of it."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = beside(path)
     unfinished.unlink(missing_ok=True)  # of a process of our number that was killed
     try:
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:

@@ -1,80 +1,57 @@
-"""What a process of its own does: one request after another, until no more come."""
+"""What a process of its own does: one task after another, until no more come."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.synchronize import Event
+from typing import Final
 
-from ..api import InterruptedRunError
-from ..home import Home, Results
-from ..plan import RunRequest
-from ..retention import KeepWeights
-from ..runner import Conditions
-from ..training import Moment
-from .local import Attempt, execute
+from ..api import Make
 
+TELL_SECONDS: Final = 0.1
+"""No more than so often is told how far a task is; nobody reads faster."""
 
-@dataclass(frozen=True)
-class Order:
-    """What holds for every run of a process."""
-
-    home: Home
-    results: Results
-    fresh: bool
-    keep_weights: KeepWeights
-    time_limit: float | None
+Moment = tuple[str, int, int]
+"""Phase, done, in all."""
+Message = Moment | bytes
+"""How far a task is, or its outcome: then the process waits for the next."""
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A request has given all its attempts; the process waits for the next."""
-
-
-Message = Moment | Attempt | Finished
-
-
-def serve(pipe: Connection, order: Order, stopped: Event) -> None:
-    """Make runs until there is no more to make, and tell how far they are and what became of them.
+def serve(pipe: Connection, make: Make, stopped: Event) -> None:
+    """Carry out tasks until there is no more, and tell how far they are and what became of them.
 
     Ctrl-C reaches every process of a terminal; the one that gave the work answers it, and sets ``stopped``. Once that process has gone,
     however it went, nobody waits for a result, and this one ends at once; a checkpoint is kept.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    conditions = Conditions(
-        order.home, order.results, order.fresh, order.keep_weights, pipe.send, stopped.is_set, order.time_limit
-    )
-    given = _Given(pipe)
-    try:
-        for attempt in execute(given, conditions):  # one call for all, which lists each dataset once
-            pipe.send(attempt)
-    except InterruptedRunError as error:
-        pipe.send(Attempt(given.now, None, error))
-        pipe.send(Finished())
+    with suppress(EOFError):
+        while True:
+            content: bytes = pipe.recv()
+            pipe.send(make(content, Teller(pipe), stopped.is_set))
 
 
-class _Given:
-    """Requests as they come through a pipe, until it is closed; who asks for the next one has finished with the one before."""
+@dataclass
+class Teller:
+    """Sends how far a task is, now and then, and each phase as it begins."""
 
-    now: RunRequest
+    pipe: Connection
+    _phase: str = ""
+    _at: float = field(default=0.0)
 
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-
-    def __iter__(self) -> Iterator[RunRequest]:
-        """Each request."""
-        with suppress(EOFError):
-            while True:
-                self.now = self._pipe.recv()
-                yield self.now
-                self._pipe.send(Finished())
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Perhaps send it."""
+        now = time.monotonic()
+        if phase != self._phase or now - self._at >= TELL_SECONDS:
+            self._phase, self._at = phase, now
+            self.pipe.send((phase, done, total))
 
 
 def _end_with_parent() -> None:

@@ -11,14 +11,16 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 import duckdb
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ..api import StoreError
+from ..home import MACHINE, beside
+from ..locking import held
 from .migrations import MIGRATIONS, applied, migrate
 
 STORAGE_VERSION: Final = "v1.2.0"
@@ -51,34 +53,43 @@ def writing(database: Path, fresh: bool = False) -> Iterator[duckdb.DuckDBPyConn
     Raises:
         StoreError: if another process is ingesting and does not end, or holds the database for writing, or the disk is full.
     """
-    lock = FileLock(database.with_name(f".{database.name}.lock"), timeout=LOCK_SECONDS)
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise StoreError(
-            f"another adbench process{_holder(database)} is writing {database}; runs are kept, the next command takes them in"
-        ) from None
-    except OSError as error:
-        raise StoreError(f"cannot write {database}: {error.strerror}; choose another folder with --results") from None
-    copy = database.with_name(f".{database.name}.{os.getpid()}.tmp")
+    lock = held(database.with_name(f".{database.name}.lock"), LOCK_SECONDS)
+    with ExitStack() as stack:
+        try:
+            database.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock)
+        except Timeout:
+            raise StoreError(
+                f"another adbench process{_holder(database)} is writing {database}; runs are kept, the next command takes them in"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"cannot write {database}: {error.strerror}; choose another folder with --results") from None
+        try:
+            yield from _copied(database, fresh)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {database}: {error.strerror or error}; runs are kept, free space and type: adbench results rebuild"
+            ) from None
+        except duckdb.Error as error:
+            raise StoreError(
+                f"cannot write {database}: {_first_line(error)}; runs are kept, type: adbench results rebuild"
+            ) from None
+
+
+def _copied(database: Path, fresh: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy to write to, which becomes the database; those of processes that were killed go."""
+    copy = beside(database)
+    for left in database.parent.glob(f".{database.name}.*.tmp*"):
+        left.unlink(missing_ok=True)
     try:
         _note_holder(database)
-        _remove(copy)
         if database.is_file() and not fresh:
             _connect(database).close()  # held for writing elsewhere? then its log would be missing from a copy
             shutil.copyfile(database, copy)
         yield from _change(copy)
         copy.replace(database)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {database}: {error.strerror or error}; runs are kept, free space and type: adbench results rebuild"
-        ) from None
-    except duckdb.Error as error:
-        raise StoreError(f"cannot write {database}: {_first_line(error)}; runs are kept, type: adbench results rebuild") from None
     finally:
         _remove(copy)
-        lock.release()
 
 
 def _change(copy: Path) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -130,7 +141,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _note_holder(database: Path) -> None:
-    database.with_name(f".{database.name}.holder").write_text(str(os.getpid()))
+    database.with_name(f".{database.name}.holder").write_text(f"process {os.getpid()} on {MACHINE}")
 
 
 def _holder(database: Path) -> str:

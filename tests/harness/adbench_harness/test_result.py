@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from adbench_harness import result
+from adbench_harness import placing, result
 from adbench_harness.api import StoreError
 from adbench_harness.home import Results
 from adbench_harness.manifest import Manifest
@@ -27,7 +26,6 @@ from adbench_harness.result import (
     read_manifest,
     read_scores,
     run_folders,
-    unfinished_folders,
     write_run,
 )
 
@@ -78,7 +76,7 @@ def test_an_image_scored_twice_is_refused(results: Results, make_manifest: MakeM
         write_run(results.runs, make_manifest(), replace(scores, image=["n1", "n1", "a1", "a2"]), [], None)
 
 
-@pytest.mark.parametrize("stage", ["_sync", "_sha256"])
+@pytest.mark.parametrize("stage", ["sync", "_sha256"])
 def test_a_failure_while_writing_leaves_no_run(
     results: Results, make_manifest: MakeManifest, scores: Scores, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -169,7 +167,8 @@ def test_everything_is_synced_before_the_manifest_is_written(
         folder = next(parent for parent in (path, *path.parents) if parent.name.endswith(".tmp") or parent == results.runs)
         synced.append((path.relative_to(folder).as_posix(), (folder / "manifest.json").exists()))
 
-    monkeypatch.setattr(result, "_sync", sync)
+    monkeypatch.setattr(result, "sync", sync)
+    monkeypatch.setattr(placing, "sync", sync)
     write_run(results.runs, make_manifest(), scores, [], {"w": torch.ones(2)}, PICTURES)
     assert synced.pop() == (".", False)  # the folder of all runs, once this one is in place
     assert {name for name, with_manifest in synced if not with_manifest} == {
@@ -205,34 +204,6 @@ def test_linked_scores_are_refused_wherever_they_lead(results: Results, make_run
     (folder / "scores.parquet").symlink_to(tmp_path / "scores.parquet")
     with pytest.raises(StoreError, match=r"is a link; put the file itself there"):
         check_files(folder, read_manifest(folder))
-
-
-def test_what_a_killed_process_leaves_is_found_by_its_name(results: Results, make_run: Any) -> None:
-    make_run()
-    for name in (".a.b-1.77.tmp", ".a.replaced.78", ".hidden", "a.79.tmp", ".a.tmp"):
-        (results.runs / name).mkdir()
-    found = [(path.name, run_id, process) for path, run_id, process in unfinished_folders(results.runs)]
-    assert found == [(".a.b-1.77.tmp", "a.b-1", 77), (".a.replaced.78", "a", 78)]
-    assert list(unfinished_folders(results.running)) == []
-
-
-def test_the_names_of_unfinished_folders_are_those_that_writing_gives(
-    results: Results, make_manifest: MakeManifest, scores: Scores, make_run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_run()
-    seen: list[list[tuple[str, int]]] = []
-    rename = Path.rename
-
-    def watched(path: Path, target: Path) -> Path:
-        moved = rename(path, target)
-        seen.append([(run_id, process) for _, run_id, process in unfinished_folders(results.runs)])
-        return moved
-
-    monkeypatch.setattr(Path, "rename", watched)
-    make_run()
-    mine = (make_manifest().run_id, os.getpid())
-    assert seen == [[mine, mine], [mine]]
-    assert [found[1:] for found in unfinished_folders(results.runs)] == [mine]  # what was set aside, until it is pruned
 
 
 def test_manifests_of_another_time_or_kind_are_told(results: Results, make_run: Any) -> None:

@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock
 
 from adbench_harness.cli.options import KEEP_WEIGHTS
-from adbench_harness.home import Results
+from adbench_harness.home import MACHINE, Results
 from adbench_harness.manifest import Manifest
 from adbench_harness.result import Example, Examples, Scores, find_run, write_run
 from adbench_harness.retention import KeepWeights, Removable, removable, remove, superseded, superseded_weights
@@ -187,12 +187,15 @@ def test_what_cannot_be_removed_is_an_error(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_folders_of_processes_that_are_gone_go(results: Results, gone: int) -> None:
-    for name in (f".r0.{gone}.tmp", f".r1.replaced.{gone}"):
+    for name in (f".r0.{MACHINE}-{gone}.tmp", f".r1.{MACHINE}-{gone}.replaced"):
         (results.runs / name / "examples").mkdir(parents=True)
         (results.runs / name / "examples" / "0.png").write_bytes(b"12345")
-    for name in (f".r2.{os.getpid()}.tmp", f".r3.replaced.{os.getpid()}", ".r4.1.tmp"):
+    for name in (f".r2.{MACHINE}-{os.getpid()}.tmp", f".r3.{MACHINE}-{os.getpid()}.replaced", f".r4.{MACHINE}-1.tmp"):
         (results.runs / name).mkdir()
-    assert found(results) == [("unfinished run", f"runs/.r0.{gone}.tmp"), ("unfinished run", f"runs/.r1.replaced.{gone}")]
+    assert found(results) == [
+        ("unfinished run", f"runs/.r0.{MACHINE}-{gone}.tmp"),
+        ("unfinished run", f"runs/.r1.{MACHINE}-{gone}.replaced"),
+    ]
     assert [item.bytes for item in removable(results, "all")] == [5, 5]
     assert all(remove(item) for item in removable(results, "all"))
     assert found(results) == []
@@ -201,7 +204,7 @@ def test_folders_of_processes_that_are_gone_go(results: Results, gone: int) -> N
 def test_a_folder_of_a_run_that_is_being_made_stays_whatever_its_process(
     results: Results, gone: int, claimed: Callable[[str], None]
 ) -> None:
-    (results.runs / f".r0.{gone}.tmp").mkdir(parents=True)
+    (results.runs / f".r0.{MACHINE}-{gone}.tmp").mkdir(parents=True)
     claimed("r0")
     assert found(results) == []
 

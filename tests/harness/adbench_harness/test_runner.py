@@ -202,7 +202,7 @@ def test_a_run_that_was_altered_is_made_again_and_what_was_there_is_kept(tiny: P
     again = run_one(made, conditions)
     assert not again.already_done
     (warning,) = again.warnings
-    kept = next(path for path in folder.parent.iterdir() if ".replaced." in path.name)
+    kept = next(path for path in folder.parent.iterdir() if path.name.endswith(".replaced"))
     assert warning == f"{folder} was altered or could not be read, and is kept as {kept.name} beside it"
     assert (kept / "notes.txt").read_text() == "mine"
 

@@ -86,7 +86,7 @@ def test_a_run_that_is_checked_is_not_evaluated_again(
 ) -> None:
     make_run("pca-made-0001", received=RECEIVED)
     ingest(results)
-    monkeypatch.setattr("adbench_harness.store.ingest.figures", None)
+    monkeypatch.setattr("adbench_harness.store.evaluated.figures", None)
     for agrees, expected in ((True, ("re-scored", None)), (False, ("self-reported", "not what its weights give"))):
         write_checks(results.runs / "pca-made-0001", Checks(run_id="pca-made-0001", checks=(checked("re-scored", agrees),)))
         assert ingest(results).added == []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adbench_harness.api import DataError, OptionError
-from adbench_harness.executors.local import execute
+from adbench_harness.executors.attempts import execute
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import Plan, RunRequest, plan
 from adbench_harness.result import read_learnt, read_scores

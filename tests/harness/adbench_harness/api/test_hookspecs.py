@@ -17,7 +17,7 @@ def hooks() -> list[str]:
 
 
 def test_there_is_one_hook_a_kind_of_plugin() -> None:
-    assert sorted(hooks()) == ["register_datasets", "register_models", "register_protocols"]
+    assert sorted(hooks()) == ["register_datasets", "register_executors", "register_models", "register_protocols"]
 
 
 @pytest.mark.parametrize("hook", hooks())

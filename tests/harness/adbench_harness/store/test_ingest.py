@@ -50,8 +50,9 @@ def test_figures_are_kept_and_can_be_had_from_the_scores(results: Results, make_
 def test_a_run_that_was_made_again_replaces_the_old_one(results: Results, make_run: Any) -> None:
     make_run("r1")
     ingest(results)
+    shutil.rmtree(results.runs / "r1")
     make_run("r1", created="2026-02-02T00:00:00Z")
-    assert ingest(results, again="r1").added == ["r1"]
+    assert ingest(results, {"r1": None}).added == ["r1"]
     assert ask(results, "select count(*), max(created)::varchar from run") == [(1, "2026-02-02 00:00:00")]
     assert ask(results, "select count(*) from score") == [(4,)]
 

@@ -1,0 +1,305 @@
+"""Runs as jobs of a SLURM cluster, submitted by submitit: SLURM places them, and begins those again that it lost or pre-empted.
+
+Jobs go on when the command that submitted them has ended: given again, it finds them in the queue, or what they left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from pydantic import Field, field_validator
+
+from ..api import AdbenchError, Ended, Execution, ExecutorSpec, Options, PluginError, Task, TrainingError, hookimpl
+from .slurm_job import Job, outcome_file, progress_of
+
+adbench_api = 1
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks for what jobs have left."""
+ASK_SECONDS: Final = 10.0
+"""Between two questions to the scheduler, which has others to serve."""
+GONE_AFTER: Final = 2
+"""A job that the scheduler does not know is lost after so many questions: on a network file system its outcome may come late."""
+SIGNAL_SECONDS: Final = 90
+"""So long before its time is over, or it is pre-empted, a job is told to save a checkpoint."""
+MOST_TIMES: Final = 100
+"""How often a job whose time is over goes on in the next."""
+LARGEST_ARRAY: Final = 1001
+"""SLURM's own default for MaxArraySize."""
+SUBMISSION: Final = "submission.json"
+ENDED: Final = frozenset(["CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL", "COMPLETED"])
+
+
+class SlurmOptions(Options):
+    """What a job asks of the cluster; what is unset is left to its defaults."""
+
+    partition: str | None = Field(None, description="partition")
+    account: str | None = Field(None, description="account")
+    walltime: int = Field(240, description="time of a job, such as 90m or 4h; a run that needs longer goes on in the next")
+    gpus: int = Field(0, ge=0, description="GPUs of a job")
+    cpus: int = Field(1, ge=1, description="processor cores of a job; a run has as many threads")
+    memory: float | None = Field(None, gt=0, description="GB of memory of a job")
+    runs_per_job: int = Field(
+        1, ge=1, description="runs that a job makes, one after another; short runs are not worth a job each"
+    )
+    sbatch: str | None = Field(None, description="other options of sbatch, as NAME=VALUE,NAME=VALUE: constraint=a100,qos=low")
+
+    @field_validator("walltime", mode="before")
+    @classmethod
+    def _minutes(cls, word: object) -> object:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(word))
+        if found is None or not (minutes := float(found[1]) * {"s": 1 / 60, "": 1, "m": 1, "h": 60, "d": 1440}[found[2]]) >= 1:
+            raise ValueError("not a time of a minute or more; use minutes, or 90m, 4h or 2d")
+        return int(minutes)
+
+    @field_validator("sbatch")
+    @classmethod
+    def _pairs(cls, word: str | None) -> str | None:
+        if word is not None and not all(re.fullmatch(r"[\w-]+(=[^,]+)?", pair) for pair in word.split(",")):
+            raise ValueError("not NAME=VALUE,NAME=VALUE")
+        return word
+
+
+@hookimpl
+def register_executors(register: Callable[[ExecutorSpec], None]) -> None:
+    """A SLURM cluster."""
+    title = "jobs of a SLURM cluster (needs pip install 'adbench-harness[slurm]')"
+    register(ExecutorSpec("slurm", title, SlurmOptions, execute, script))
+
+
+def execute(tasks: Sequence[Task], options: Options, execution: Execution) -> Iterator[Ended]:
+    """Carry out tasks as jobs; see ``api.ExecutorSpec``.
+
+    Raises:
+        PluginError: if submitit or SLURM is not here, or SLURM refuses the jobs.
+    """
+    assert isinstance(options, SlurmOptions)
+    _check_installed()
+    if shutil.which("sbatch") is None:
+        raise PluginError("there is no SLURM here (sbatch is not found); give the command on a machine that submits jobs")
+    return _Queue(options, execution).execute(tasks)
+
+
+def script(tasks: Sequence[Task], options: Options, execution: Execution) -> str:
+    """The batch script of the first job array that would be submitted, with how many there would be. Raises PluginError without submitit."""
+    assert isinstance(options, SlurmOptions)
+    _check_installed()
+    from submitit.slurm.slurm import _make_sbatch_string  # what it submits is made by nothing else
+
+    arrays = _arrays(_chunks(tasks, options.runs_per_job))
+    folder = execution.folder / "SUBMISSION"
+    command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
+    text = _make_sbatch_string(
+        command=command,
+        folder=folder,
+        map_count=len(arrays[0]) if len(arrays[0]) > 1 else None,
+        **_submitit_words(options, execution),
+    )
+    jobs = sum(map(len, arrays))
+    return f"{text}\n# {len(tasks)} runs as {jobs} {'job' if jobs == 1 else 'jobs'}, in {len(arrays)} submissions like this one\n"
+
+
+@dataclass
+class _Watched:
+    """A job, and the tasks that it has not yet answered for."""
+
+    job_id: str
+    folder: Path
+    tasks: dict[str, Task]
+    """By key."""
+    unknown: int = 0
+    """How many times in a row the scheduler did not know it."""
+    state: str = "PENDING"
+
+
+@dataclass
+class _Queue:
+    """Tasks as jobs, and what is heard of them."""
+
+    options: SlurmOptions
+    execution: Execution
+    _jobs: list[_Watched] = field(default_factory=list)
+
+    def execute(self, tasks: Sequence[Task]) -> Iterator[Ended]:
+        known = {key_of(task): task for task in tasks}
+        self._find_again(known)
+        there = {key for job in self._jobs for key in job.tasks}
+        for array in _arrays(_chunks([task for key, task in known.items() if key not in there], self.options.runs_per_job)):
+            self._submit(array)
+        stopped, asked = False, 0.0
+        while self._jobs:
+            if self.execution.stop() and not stopped:
+                stopped = True
+                self._stop()
+            for job in self._jobs:
+                yield from self._answers(job)
+            if time.monotonic() - asked >= ASK_SECONDS:
+                asked = time.monotonic()
+                yield from self._ask(stopped)
+            self._jobs = [job for job in self._jobs if job.tasks]
+            time.sleep(LOOK_SECONDS)
+
+    def _find_again(self, known: dict[str, Task]) -> None:
+        """Watch jobs that an earlier command submitted; what the others have left is of no use any longer."""
+        for path in sorted(self.execution.folder.glob(f"*/{SUBMISSION}")):
+            with suppress(OSError, ValueError):
+                jobs: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+                states = _states(jobs)
+                for job_id, keys in jobs.items():
+                    ours = {key: known[key] for key in keys if key in known}
+                    if job_id in states and ours:
+                        self._jobs.append(_Watched(job_id, path.parent, ours, state=states[job_id]))
+                if not states:
+                    shutil.rmtree(path.parent, ignore_errors=True)
+
+    def _submit(self, array: Sequence[Sequence[Task]]) -> None:
+        from submitit import SlurmExecutor
+
+        folder = self.execution.folder / uuid4().hex[:12]
+        folder.mkdir(parents=True)
+        executor = SlurmExecutor(folder, max_num_timeout=MOST_TIMES)
+        executor.update_parameters(**_submitit_words(self.options, self.execution))
+        contents = [{key_of(task): task.content for task in tasks} for tasks in array]
+        job = Job(self.execution.make, folder, self.options.walltime)
+        try:
+            submitted = executor.map_array(job, contents)
+        except Exception as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise PluginError(f"SLURM refuses the jobs: {_last_line(error)}") from None
+        watched = [
+            _Watched(one.job_id, folder, {key_of(task): task for task in tasks})
+            for one, tasks in zip(submitted, array, strict=True)
+        ]
+        (folder / SUBMISSION).write_text(json.dumps({one.job_id: [*one.tasks] for one in watched}), encoding="utf-8")
+        self._jobs += watched
+
+    def _answers(self, job: _Watched) -> Iterator[Ended]:
+        """What a job has left since; how far it is."""
+        for key, task in list(job.tasks.items()):
+            path = outcome_file(job.folder, key)
+            if path.exists():
+                del job.tasks[key]
+                yield Ended(task, path.read_bytes())
+            elif job.state == "RUNNING" and (moment := progress_of(job.folder, key)) is not None:
+                self.execution.heard(task, *moment)
+
+    def _ask(self, stopped: bool) -> Iterator[Ended]:
+        states = _states([job.job_id for job in self._jobs])
+        for job in self._jobs:
+            job.state = states.get(job.job_id, "")
+            job.unknown = 0 if job.state and job.state not in ENDED else job.unknown + 1
+            if job.unknown < GONE_AFTER:
+                continue
+            yield from self._answers(job)
+            lost, job.tasks = job.tasks, {}
+            if not stopped:
+                for task in lost.values():
+                    yield Ended(task, None, _reason(job))
+
+    def _stop(self) -> None:
+        """Jobs that wait are cancelled, those that run save a checkpoint and end."""
+        states = _states([job.job_id for job in self._jobs])
+        waiting = [job.job_id for job in self._jobs if states.get(job.job_id) == "PENDING"]
+        running = [job.job_id for job in self._jobs if states.get(job.job_id) == "RUNNING"]
+        for words, jobs in ((["--state=PENDING"], waiting), (["--signal=TERM"], running)):
+            if jobs:
+                subprocess.run(["scancel", *words, *jobs], check=False, capture_output=True)
+
+
+def key_of(task: Task) -> str:
+    """What a task is known by, also to a later command: the same content is the same work."""
+    return sha256(task.content).hexdigest()[:24]
+
+
+def _chunks(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
+    return [tasks[start : start + size] for start in range(0, len(tasks), size)]
+
+
+def _arrays(jobs: Sequence[Sequence[Task]]) -> list[Sequence[Sequence[Task]]]:
+    """Jobs in arrays no larger than the cluster takes."""
+    most = LARGEST_ARRAY
+    with suppress(OSError, subprocess.CalledProcessError):
+        told = subprocess.run(["scontrol", "show", "config"], check=True, capture_output=True, text=True).stdout
+        if found := re.search(r"MaxArraySize\s*=\s*(\d+)", told):
+            most = int(found[1])
+    size = max(1, most - 1)
+    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+
+
+def _submitit_words(options: SlurmOptions, execution: Execution) -> dict[str, Any]:
+    """submitit's names of what a job asks for."""
+    more: dict[str, str | bool] = {"requeue": True}
+    for pair in options.sbatch.split(",") if options.sbatch else ():
+        name, equals, value = pair.partition("=")
+        more[name] = value if equals else True
+    words = {
+        "job_name": "adbench",
+        "partition": options.partition,
+        "account": options.account,
+        "time": options.walltime,
+        "gpus_per_node": options.gpus or None,
+        "cpus_per_task": options.cpus,
+        "mem": f"{int(options.memory * 1024)}MB" if options.memory is not None else None,
+        "signal_delay_s": SIGNAL_SECONDS,
+        "array_parallelism": execution.jobs,
+        "stderr_to_stdout": True,
+        "setup": [f"export OMP_NUM_THREADS={options.cpus} OMP_WAIT_POLICY=PASSIVE"],
+        "additional_parameters": more,
+    }
+    return {name: word for name, word in words.items() if word is not None}
+
+
+def _states(jobs: Sequence[str] | dict[str, Any]) -> dict[str, str]:
+    """The state of each job that the scheduler knows, by id; an array's jobs have ids of the form 12_3.
+
+    All jobs of the user are asked for: of a list of ids, one that it has forgotten makes the whole question an error.
+    """
+    try:
+        told = subprocess.run(
+            ["squeue", "--noheader", "--array", "--me", "--states=all", "--format=%i %T"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):  # a scheduler that does not answer says nothing of jobs
+        return dict.fromkeys(jobs, "UNKNOWN")
+    found = dict(line.split(maxsplit=1) for line in told.splitlines() if line.strip())
+    return {job: found[job] for job in jobs if job in found}
+
+
+def _reason(job: _Watched) -> AdbenchError:
+    """Why a job's runs are lost."""
+    log = job.folder / f"{job.job_id}_0_log.out"
+    where = f"; its log is {log}" if log.exists() else ""
+    rest = f"{where}; the same command makes it again, from its checkpoint if there is one"
+    words = {
+        "CANCELLED": "was cancelled",
+        "TIMEOUT": "was ended at its time limit (--walltime)",
+        "OUT_OF_MEMORY": "was ended for want of memory (--executor-option memory=GB)",
+        "NODE_FAIL": "was lost with its machine",
+    }
+    return TrainingError(f"its SLURM job {job.job_id} {words.get(job.state, 'ended and left no result')}{rest}")
+
+
+def _check_installed() -> None:
+    if find_spec("submitit") is None:
+        raise PluginError("submitit is not installed here; type: pip install 'adbench-harness[slurm]'")
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 
 from .api import StoreError, TrainingError
 from .device import Compute
 from .home import beside
+
+IfMoved = Literal["refuse", "restart", "go-on"]
 
 FORMAT: Final = 2
 KEYS: Final = frozenset(
@@ -45,6 +47,10 @@ class CheckpointFile:
 
     path: Path
     compute: Compute
+    if_moved: IfMoved = "refuse"
+    """What to do with a checkpoint that was made under other conditions."""
+    moved: list[str] = field(default_factory=list, compare=False)
+    """What was different where the work went on under other conditions, or why it was started over; filled as it is read."""
 
     def save(self, content: Mapping[str, Any]) -> None:
         """Write beside, sync, rename: a kill leaves the old checkpoint or the new one.
@@ -56,7 +62,7 @@ class CheckpointFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with unfinished.open("wb") as stream:
-                torch.save({"format": FORMAT, "compute": self.compute.model_dump(), **content}, stream)
+                torch.save({"format": FORMAT, "compute": self.compute.model_dump(), "moved": self.moved, **content}, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             unfinished.replace(self.path)
@@ -69,7 +75,7 @@ class CheckpointFile:
         """The checkpoint's content, or None if there is none.
 
         Raises:
-            TrainingError: if it can't be read, or was made under other conditions: going on would give other numbers.
+            TrainingError: if it can't be read, or was made under other conditions and that is to be refused: going on gives other numbers.
         """
         if not self.path.is_file():
             return None
@@ -83,15 +89,27 @@ class CheckpointFile:
             ) from None
         if form != FORMAT or not set(content) >= KEYS:
             raise TrainingError(f"checkpoint {self.path} was written by another adbench; start over with --fresh")
-        changed = [
-            f"{name} {was!r} is now {now!r}" for (name, was), (_, now) in zip(made, self.compute, strict=True) if was != now
-        ]
-        if changed:
-            raise TrainingError(
-                f"checkpoint {self.path} was made under other conditions ({'; '.join(changed)}); "
-                "go on under the old ones, or start over with --fresh"
+        return content if self._may_go_on(made, content) else None
+
+    def _may_go_on(self, made: Compute, content: Mapping[str, Any]) -> bool:
+        """Whether to go on from a checkpoint, or to start over. Raises TrainingError if neither."""
+        before: list[str] = content.get("moved", [])
+        changed = made.differences(self.compute)
+        words = "; ".join(changed)
+        if changed and self.if_moved == "restart":
+            self.moved.append(f"started over, since its checkpoint was made under other conditions ({words})")
+            return False
+        if changed and (self.if_moved == "refuse" or made.kind != self.compute.kind):
+            ways = (
+                "start over with --fresh"
+                if made.kind != self.compute.kind
+                else "say --if-moved go-on, or start over with --fresh"
             )
-        return content
+            raise TrainingError(
+                f"checkpoint {self.path} was made under other conditions ({words}); go on under the old ones, {ways}"
+            )
+        self.moved.extend([*before, *([f"went on under other conditions: {words}"] if changed else [])])
+        return True
 
     def remove(self) -> None:
         """Remove the checkpoint with its folder, once the run is stored or started over."""

@@ -40,6 +40,19 @@ class Compute(BaseModel):
     tf32: bool = False
     torch: str = str(torch.__version__)  # a plain str: checkpoints hold plain types alone
 
+    @property
+    def kind(self) -> str:
+        """Kind of device: "cpu", "cuda", "mps"."""
+        return self.device.partition(":")[0]
+
+    def differences(self, other: Compute) -> list[str]:
+        """In what other conditions differ that numbers depend on, in words. One GPU is as good as another of its name, and beside a GPU it
+        does not matter how many threads there are."""
+        ours, theirs = ({**one.model_dump(), "device": one.kind} for one in (self, other))
+        if self.kind != "cpu":
+            del ours["threads"]
+        return [f"{name} {was!r} is now {theirs[name]!r}" for name, was in ours.items() if was != theirs[name]]
+
 
 def choose_device(word: str) -> torch.device:
     """The device for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.

@@ -17,7 +17,7 @@ from . import examples, locating
 from .api import AdbenchError, InterruptedRunError, Sample, Subset
 from .building import build_detector
 from .cards import dataset_card, model_card, protocol_card
-from .checkpoint import CheckpointFile
+from .checkpoint import CheckpointFile, IfMoved
 from .data.images import DeviceImages
 from .data.prepare import Prepared, prepare
 from .device import DTYPES, Compute, choose_device, describe, full_precision, memory_named, peak_memory
@@ -60,6 +60,8 @@ class Conditions:
     stop: Stop = lambda: False
     time_limit: float | None = None
     """Seconds for one run; this attempt alone counts."""
+    if_moved: IfMoved = "refuse"
+    """What to do with a checkpoint that was made on other hardware, or with other threads or versions."""
     wait: bool = False
     """Whether to wait for a run that another process makes, rather than leave it."""
 
@@ -118,7 +120,9 @@ class Work:
         self.device = choose_device(request.device)
         self.dtype = DTYPES[rules.precision]
         self.compute: Compute = describe(self.device, rules.precision)
-        self.checkpoint = CheckpointFile(self.conditions.results.checkpoint(self.plan.run_id), self.compute)
+        self.checkpoint = CheckpointFile(
+            self.conditions.results.checkpoint(self.plan.run_id), self.compute, self.conditions.if_moved
+        )
         if self.conditions.fresh:
             self.checkpoint.remove()
         self.detector = build_detector(self.plan.model, self.plan.options, rules, request.seed, self.device)
@@ -146,6 +150,7 @@ class Work:
         with blamed("model", self.plan.model.source.qualified, "in training"):
             self.training.run(self.detector)
         self.timings["train"] = self.training.seconds
+        self.warnings += [f"{self.plan.run_id} {words}" for words in self.checkpoint.moved]
         self.weights = self._learnt() if conditions.keep_weights != "none" else None
 
     def score(self) -> Scores:
@@ -239,6 +244,7 @@ class Work:
                 "steps": self.training.steps,
                 "epochs": dict(self.training.epochs),
                 "resumed": self.training.resumed,
+                **({"moved": list(self.checkpoint.moved)} if self.checkpoint.moved else {}),
             },
             files={},
             pixels=self.pixels,

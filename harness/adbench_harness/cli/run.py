@@ -27,6 +27,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ..checkpoint import IfMoved
     from ..home import Home
     from ..matrix import Matrix
     from ..matrix import Setting as ForModel
@@ -78,6 +79,13 @@ PLACE: Final = frozenset(["device", "home", "results_folder", *CHOOSING])
 @click.option(
     "--time-limit", type=Duration(), help="For one run: 90s, 15m, 2h. Then its checkpoint is kept, and the status is 124."
 )
+@click.option(
+    "--if-moved",
+    type=click.Choice(["refuse", "restart", "go-on"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with a checkpoint of other hardware, threads or versions. What goes on is said in the run's manifest.",
+)
 @click.option("--fresh", is_flag=True, help="Start over instead of going on from a checkpoint.")
 @keep_weights_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
@@ -90,6 +98,7 @@ def run(
     jobs: int | None,
     keep_going: bool,
     time_limit: float | None,
+    if_moved: IfMoved,
     fresh: bool,
     keep_weights: KeepWeights,
     quiet: bool,
@@ -136,6 +145,7 @@ def run(
         quiet=quiet or as_json,
         as_json=as_json,
         time_limit=time_limit,
+        if_moved=if_moved,
         fail_fast=not keep_going,
         driver=driver,
         again=_again(click.get_current_context()),

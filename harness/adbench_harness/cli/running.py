@@ -13,6 +13,7 @@ import click
 import duckdb
 
 from ..api import AdbenchError, StoreError
+from ..checkpoint import IfMoved
 from ..executors.attempts import Attempt, execute
 from ..executors.driving import Driver
 from ..home import Home, Results
@@ -41,6 +42,7 @@ def make_runs(
     quiet: bool,
     as_json: bool,
     time_limit: float | None = None,
+    if_moved: IfMoved = "refuse",
     fail_fast: bool = False,
     driver: Driver | None = None,
     again: Callable[[RunRequest], str] = lambda request: request.command,
@@ -56,6 +58,7 @@ def make_runs(
         quiet: whether to show no progress.
         as_json: whether to print JSON.
         time_limit: seconds for a run.
+        if_moved: what to do with a checkpoint of other hardware, threads or versions.
         fail_fast: whether one that fails ends it all.
         driver: makes them elsewhere; None makes them in this process, one after another.
         again: the command that makes one of them again.
@@ -66,7 +69,7 @@ def make_runs(
     attempts: list[Attempt] = []
     plain: list[dict[str, Any]] = []
     with stop_on_signal() as stop:
-        conditions = Conditions(home, results, fresh, keep_weights, stop=stop.asked, time_limit=time_limit)
+        conditions = Conditions(home, results, fresh, keep_weights, stop=stop.asked, time_limit=time_limit, if_moved=if_moved)
         with _taking_in(results) as intake, _making(requests, conditions, driver, quiet) as made:
             for attempt in made:
                 if attempt.error is not None and len(requests) == 1:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .. import __version__, registry
 from ..api import AdbenchError, InterruptedRunError, PluginError, StoreError, Tell
+from ..checkpoint import IfMoved
 from ..data.listing import Listing
 from ..home import MACHINE, Home, Results, make_folder
 from ..placing import placing, sync_all
@@ -51,6 +52,7 @@ class Order(BaseModel):
     fresh: bool
     keep_weights: KeepWeights
     time_limit: float | None
+    if_moved: IfMoved
     wait: bool
 
     @classmethod
@@ -66,6 +68,7 @@ class Order(BaseModel):
             fresh=conditions.fresh,
             keep_weights=conditions.keep_weights,
             time_limit=conditions.time_limit,
+            if_moved=conditions.if_moved,
             wait=conditions.wait,
         )
 
@@ -114,6 +117,7 @@ def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
                 listen=lambda moment: tell(moment.phase, moment.done, moment.total),
                 stop=stop,
                 time_limit=order.time_limit,
+                if_moved=order.if_moved,
                 wait=order.wait,
             )
             listings = _LISTINGS.setdefault(conditions.home.root, {})

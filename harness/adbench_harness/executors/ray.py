@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,6 +36,7 @@ adbench_api = 1
 
 TOLD_SECONDS: Final = 1.0
 """Where a run is made, how far it is goes to the command, and whether to stop comes back, so often."""
+ANSWER_SECONDS: Final = 10.0
 BATCH: Final = 1000
 """So many tasks wait at Ray at a time: more would show it no more of what is needed."""
 TELLER: Final = "adbench progress"
@@ -234,20 +237,27 @@ def _connected(options: RayOptions, jobs: int | None) -> Iterator[None]:
     if options.address is None:
         cpus = max(os.cpu_count() or 1, options.cpus * (jobs or 1))
         known |= {"include_dashboard": False, "num_cpus": int(cpus)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        _check_answers(options.address)
         ray.init(options.address, runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}, **known)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().partition("\n")[0]
-        raise OptionError(
-            f"there is no Ray cluster at {options.address or 'this machine'} ({first}); start one: ray start --head"
-        ) from None
+        where = f"at {options.address}" if options.address is not None else "to be had on this machine"
+        raise OptionError(f"there is no Ray cluster {where} ({first}); start one: ray start --head") from None
     try:
         for number, handler in handlers.items():  # Ray takes SIGTERM for itself
             signal.signal(number, handler)
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str | None) -> None:
+    """Raise OSError if nobody listens there: Ray would try for minutes."""
+    found = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address or "")
+    if found:
+        socket.create_connection((found[1], int(found[2])), ANSWER_SECONDS).close()
 
 
 def _gpus(options: RayOptions, device: str) -> float:

@@ -128,8 +128,46 @@ def test_a_checkpoint_of_other_conditions_is_refused(make: Make, recorder: Any) 
     other = make()
     threads = other.checkpoint.compute.threads
     changed = other.checkpoint.compute.model_copy(update={"threads": threads + 1})
-    with pytest.raises(TrainingError, match=rf"threads {threads} is now {threads + 1}.*or start over with --fresh"):
+    with pytest.raises(
+        TrainingError, match=rf"threads {threads} is now {threads + 1}.*say --if-moved go-on, or start over with --fresh"
+    ):
         make(checkpoint=CheckpointFile(other.checkpoint.path, changed)).run(recorder())
+
+
+def test_a_checkpoint_of_other_conditions_is_gone_on_from_or_started_over_if_that_is_said(make: Make, recorder: Any) -> None:
+    whole = make()
+    whole.run(recorder())
+    stopped = recorder()
+    with pytest.raises(InterruptedRunError):
+        make(stop=lambda: len(stopped.steps) >= 2).run(stopped)
+    path, compute = whole.checkpoint.path, whole.checkpoint.compute
+    moved = compute.model_copy(update={"threads": compute.threads + 1, "device_name": "another"})
+
+    over = make(checkpoint=CheckpointFile(path, moved, "restart"))
+    over.run(all_again := recorder())
+    assert (over.resumed, len(all_again.steps)) == (0, whole.steps)
+    assert over.checkpoint.moved[0].startswith("started over, since its checkpoint was made under other conditions (device_name ")
+
+    again = recorder()
+    rest = make(checkpoint=CheckpointFile(path, moved, "go-on"), stop=lambda: len(again.steps) >= 1)
+    with pytest.raises(InterruptedRunError):
+        rest.run(again)
+    words = f"device_name {compute.device_name!r} is now 'another'; threads {compute.threads} is now {compute.threads + 1}"
+    assert rest.checkpoint.moved == [f"went on under other conditions: {words}"]
+    last = make(checkpoint=CheckpointFile(path, moved))
+    last.run(recorder())
+    assert last.checkpoint.moved == rest.checkpoint.moved  # what once happened is said at the end
+    assert (last.steps, last.resumed) == (whole.steps, 2)
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_never_gone_on_from(make: Make, recorder: Any) -> None:
+    stopped = recorder()
+    with pytest.raises(InterruptedRunError):
+        make(stop=lambda: len(stopped.steps) >= 2).run(stopped)
+    file = make().checkpoint
+    gpu = file.compute.model_copy(update={"device": "cuda:0"})
+    with pytest.raises(TrainingError, match=r"device 'cpu' is now 'cuda'.*go on under the old ones, start over with --fresh"):
+        make(checkpoint=CheckpointFile(file.path, gpu, "go-on")).run(recorder())
 
 
 def test_a_spoilt_checkpoint_is_told(make: Make, recorder: Any) -> None:

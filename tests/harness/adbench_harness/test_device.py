@@ -49,3 +49,12 @@ def test_a_gpu_is_described_by_its_name() -> None:
     device = choose_device("cuda")
     assert describe(device, "float32").device_name == torch.cuda.get_device_name(0)
     assert peak_memory(device) is not None
+
+
+def test_one_gpu_is_as_good_as_another_of_its_name_and_threads_count_on_a_processor_alone() -> None:
+    cpu = describe(torch.device("cpu"), "float32")
+    assert cpu.differences(cpu) == []
+    assert cpu.differences(cpu.model_copy(update={"threads": 99})) == [f"threads {cpu.threads} is now 99"]
+    gpu = cpu.model_copy(update={"device": "cuda:0", "device_name": "H100"})
+    assert gpu.differences(gpu.model_copy(update={"device": "cuda:3", "threads": 99})) == []
+    assert gpu.differences(gpu.model_copy(update={"device_name": "T4"})) == ["device_name 'H100' is now 'T4'"]

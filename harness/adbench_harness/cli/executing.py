@@ -17,7 +17,7 @@ NAMED: Final[Mapping[str, str]] = {
     "address": "Ray: address of a cluster; auto finds one on this machine.  [default: a new one on this machine]",
     "gpus": "Ray, SLURM: GPUs for each run; with Ray a part of one, such as 0.25.",
     "cpus": "Ray, SLURM: processor cores for each run.",
-    "retries": "Ray, SLURM: how often a run that was lost with its machine is made again.",
+    "retries": "Ray: how often a run that was lost with its machine is made again.",
     "partition": "SLURM: partition.",
     "account": "SLURM: account.",
     "walltime": "SLURM: time of a job: 90m, 4h. A run that needs longer goes on in the next.",

@@ -42,7 +42,7 @@ def show_model(name: str, as_json: bool) -> None:
       adbench models show multikd
     """
     from .. import registry
-    from .show import print_facts, print_json, print_rows
+    from .show import options_schema, print_facts, print_json, print_options
 
     plugin = registry.model(name)
     spec, source = plugin.spec, plugin.source
@@ -60,13 +60,10 @@ def show_model(name: str, as_json: bool) -> None:
         "plugin": f"{source.distribution} {source.version} ({source.module})",
     }
     if as_json:
-        print_json({**facts, "options": spec.options.model_json_schema()["properties"] if spec.options.model_fields else {}})
+        print_json({**facts, "options": options_schema(spec.options)})
         return
     print_facts(facts)
-    rows = [[name, str(field.default), field.description] for name, field in spec.options.model_fields.items()]
-    if rows:
-        click.echo()
-        print_rows(["option", "default", "meaning"], rows)
+    print_options(spec.options)
 
 
 @models.command("check")

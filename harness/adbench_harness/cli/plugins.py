@@ -19,6 +19,7 @@ def plugins() -> None:
     \b
     Example:
       adbench plugins list
+      adbench plugins show slurm
     """
 
 
@@ -56,6 +57,33 @@ def list_plugins(as_json: bool) -> None:
         )
     if any(error for _, error in found):
         raise SystemExit(1)
+
+
+@plugins.command("show")
+@click.argument("executor")
+@json_option
+def show_executor(executor: str, as_json: bool) -> None:
+    """What an executor does, and its options. Other plugins: `adbench models show`, `datasets show`, `protocols show`.
+
+    \b
+    Example:
+      adbench plugins show slurm
+    """
+    from ..registry import executor as load
+    from .show import options_schema, print_facts, print_json, print_options
+
+    plugin = load(executor)
+    source, spec = plugin.source, plugin.spec
+    facts = {
+        "name": spec.name,
+        "title": spec.title,
+        "plugin": f"{source.distribution} {source.version} ({source.module})",
+    }
+    if as_json:
+        print_json({**facts, "options": options_schema(spec.options)})
+        return
+    print_facts(facts)
+    print_options(spec.options)
 
 
 def print_names(kind: Kind, as_json: bool) -> None:

@@ -27,15 +27,15 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..checkpoint import IfMoved
     from ..home import Home
     from ..matrix import Matrix
     from ..matrix import Setting as ForModel
     from ..plan import RunRequest
-    from ..retention import KeepWeights
     from .asking import Said
 
 
+MANNER: Final = ("fresh", "if_moved", "keep_weights", "time_limit")
+"""Options that say how each run is made."""
 PLACE: Final = frozenset(["device", "home", "results_folder", *CHOOSING])
 """Options that say where runs are made and stored, and not what they are."""
 
@@ -68,6 +68,7 @@ PLACE: Final = frozenset(["device", "home", "results_folder", *CHOOSING])
 @click.option("--train-size", type=int, help="Only so many of the training images, for a learning curve; never ranked.")
 @click.option("--eval-dataset", help="Test the trained detector on this dataset as well; never ranked.")
 @click.option("--dry-run", is_flag=True, help="Show what is done, what is to do and how long it may take; run nothing.")
+@click.option("--prepare-only", is_flag=True, help="Decode the images of all runs into the home's cache; train nothing.")
 @click.option(
     "--jobs",
     "-j",
@@ -95,12 +96,9 @@ PLACE: Final = frozenset(["device", "home", "results_folder", *CHOOSING])
 def run(
     file: Path | None,
     dry_run: bool,
+    prepare_only: bool,
     jobs: int | None,
     keep_going: bool,
-    time_limit: float | None,
-    if_moved: IfMoved,
-    fresh: bool,
-    keep_weights: KeepWeights,
     quiet: bool,
     home: Path | None,
     results_folder: Path | None,
@@ -115,20 +113,22 @@ def run(
     \b
     Examples:
       adbench run --model pca --dataset phantom
-      adbench run --model multikd --dataset mias-patches --seed 0..4
-      adbench run --model all --dataset all --split all --dry-run
+      adbench run --model all --dataset all --split all --seed 0..4 --dry-run
       adbench run --model pca,multikd --dataset phantom --set multikd:teacher=random --set components=16 --set components=64
       adbench run --model multikd --dataset brain-tumor-mri --eval-dataset head-ct
-      adbench run matrix.toml --seed 0..4
-      adbench run matrix.toml --executor ray --address auto --gpus 0.5
+      adbench run matrix.toml --seed 0..4 --executor ray --address auto --gpus 0.5
       adbench run matrix.toml --executor slurm --partition gpu --gpus 1 --walltime 4h --dry-run
     """
     from ..home import Home, Results
     from .asking import matrix_of
 
-    chosen = {name: words.pop(name) for name in CHOOSING}
+    chosen, manner = ({name: words.pop(name) for name in some} for some in (CHOOSING, MANNER))
     matrix, place, results = matrix_of(_said(**words), file), Home.at(home), Results.at(results_folder)
     asked = _spread(matrix, place, offer=not as_json and not dry_run)
+    if prepare_only:
+        from .preparing import prepare_all
+
+        raise SystemExit(prepare_all(asked, place, quiet))
     driver = driver_of(chosen, jobs, len(asked))
     if dry_run:
         from .dry_run import show
@@ -136,21 +136,19 @@ def run(
         raise SystemExit(show(asked, place, results, matrix.device, as_json, driver))
     from .running import make_runs
 
-    status = make_runs(
-        asked,
-        place,
-        results,
-        fresh=fresh,
-        keep_weights=keep_weights,
-        quiet=quiet or as_json,
-        as_json=as_json,
-        time_limit=time_limit,
-        if_moved=if_moved,
-        fail_fast=not keep_going,
-        driver=driver,
-        again=_again(click.get_current_context()),
+    raise SystemExit(
+        make_runs(
+            asked,
+            place,
+            results,
+            quiet=quiet or as_json,
+            as_json=as_json,
+            fail_fast=not keep_going,
+            driver=driver,
+            again=_again(click.get_current_context()),
+            **manner,
+        )
     )
-    raise SystemExit(status)
 
 
 def _spread(matrix: Matrix, home: Home, offer: bool) -> list[RunRequest]:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..api import Options
+
 WIDE: Final = 10_000
 """Columns where there is no terminal: nothing is wrapped or cut, a line is a row."""
 NONE: Final = "-"
@@ -108,3 +110,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value
+
+
+def options_schema(options: type[Options]) -> dict[str, Any]:
+    """Options for programs: the JSON schema of each."""
+    found: dict[str, Any] = options.model_json_schema()["properties"] if options.model_fields else {}
+    return found
+
+
+def print_options(options: type[Options]) -> None:
+    """Options for people, with defaults; nothing if there is none."""
+    rows = [
+        [name, NONE if field.default is None else str(field.default), field.description]
+        for name, field in options.model_fields.items()
+    ]
+    if rows:
+        click.echo()
+        print_rows(["option", "default", "meaning"], rows)

@@ -29,5 +29,7 @@ def take_in(folder: Results) -> None:
     except StoreError as error:
         click.echo(f"adbench: warning: {error}", err=True)
     else:
+        for words in done.warnings:
+            click.echo(f"adbench: warning: {words}", err=True)
         for run_id, reason in done.refused.items():
             click.echo(f"adbench: warning: {run_id} left out: {reason}", err=True)

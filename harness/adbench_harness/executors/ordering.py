@@ -7,6 +7,7 @@ import pickle
 import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -86,6 +87,8 @@ class Made:
     """Run folders by run id, where the results folder can't be seen from there."""
     interrupted: InterruptedRunError | None
     machine: str
+    seconds: float
+    """What it took there, figures and all."""
 
 
 def plugins_of(request: RunRequest) -> dict[registry.Kind, PluginProvenance]:
@@ -102,6 +105,7 @@ def plugins_of(request: RunRequest) -> dict[registry.Kind, PluginProvenance]:
 
 def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
     """Make the run of an order; see ``api.Make``. What went wrong comes back as well."""
+    start = time.monotonic()
     order = Order.model_validate_json(content)
     attempts: list[Attempt] = []
     packed: dict[str, bytes] = {}
@@ -128,7 +132,7 @@ def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
         interrupted = error
     except AdbenchError as error:
         attempts.append(Attempt(order.request, None, error))
-    return pickle.dumps(Made(attempts, packed, interrupted, MACHINE))
+    return pickle.dumps(Made(attempts, packed, interrupted, MACHINE, time.monotonic() - start))
 
 
 def taken(outcome: bytes, results: Results) -> Made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from ..api import (
     Task,
     TrainingError,
 )
-from ..plan import RunRequest
+from ..data.listing import Listing
+from ..plan import RunRequest, plan
 from ..registry import Plugin, blamed
-from ..runner import Conditions
+from ..result import find_run
+from ..runner import Conditions, Outcome
 from . import ordering
 from .attempts import Attempt
 from .ordering import Order, sign, taken
@@ -79,6 +81,10 @@ class Driver:
             return
         command = self._command(requests, conditions, heard)
         numbers, name = list(range(len(requests))), sign(conditions.results)
+        if self.executor.spec.script is not None:  # what is done is not put into a queue only to be found so
+            for number, attempt in _done(requests, conditions):
+                numbers.remove(number)
+                yield number, attempt
         for wait in (False, True):
             told = replace(conditions, wait=wait)
             busy: list[int] = []
@@ -144,6 +150,19 @@ class Driver:
 
     def _blamed(self) -> AbstractContextManager[None]:
         return blamed("executor", self.executor.source.qualified, "to carry out runs")
+
+
+def _done(requests: Sequence[RunRequest], conditions: Conditions) -> Iterator[tuple[int, Attempt]]:
+    """Runs that are there. What can't be told here is left to where runs are made."""
+    listings: dict[str, Listing] = {}
+    for number, request in enumerate(requests):
+        if request.eval_dataset is not None:
+            continue
+        with suppress(AdbenchError):
+            made = plan(request, conditions.home, listings)
+            if (manifest := find_run(conditions.results.runs, made.run_id)) is not None:
+                outcome = Outcome(manifest, conditions.results.runs / made.run_id, already_done=True)
+                yield number, Attempt(made.request, outcome)
 
 
 def _task(number: int, order: Order) -> Task:

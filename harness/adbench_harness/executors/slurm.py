@@ -6,13 +6,13 @@ Jobs go on when the command that submitted them has ended: given again, it finds
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from pydantic import Field, field_validator
+from pydantic import Field, TypeAdapter, field_validator
 
 from ..api import AdbenchError, Ended, Execution, ExecutorSpec, Options, PluginError, Task, TrainingError, hookimpl
-from .slurm_job import Job, outcome_file, progress_of
+from ..home import put_in_place
+from .slurm_job import Job, outcome_file, progress_file, progress_of, scheduler_says
 
 adbench_api = 1
 
@@ -40,8 +41,17 @@ MOST_TIMES: Final = 100
 """How often a job whose time is over goes on in the next."""
 LARGEST_ARRAY: Final = 1001
 """SLURM's own default for MaxArraySize."""
+AT_A_TIME: Final = 1_000_000
+"""As many jobs of an array as the cluster likes."""
 SUBMISSION: Final = "submission.json"
-ENDED: Final = frozenset(["CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL", "COMPLETED"])
+KEPT_SECONDS: Final = 3600
+"""So long ended jobs' files stay: another command may be about to read an outcome, and a person a log."""
+ENDED: Final = frozenset(
+    ["BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
+)
+PYTHON: Final = f"""sh -c 'trap "" TERM USR1 USR2; exec "$@"' sh {shlex.quote(sys.executable)}"""
+"""Until Python listens to signals they are ignored: one that came while it starts would end it, and SLURM begins only those again that it
+has ended itself."""
 
 
 class SlurmOptions(Options):
@@ -102,15 +112,16 @@ def script(tasks: Sequence[Task], options: Options, execution: Execution) -> str
 
     arrays = _arrays(_chunks(tasks, options.runs_per_job))
     folder = execution.folder / "SUBMISSION"
-    command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
+    command = f"{PYTHON} -u -m submitit.core._submit {shlex.quote(str(folder))}"
     text = _make_sbatch_string(
         command=command,
         folder=folder,
         map_count=len(arrays[0]) if len(arrays[0]) > 1 else None,
         **_submitit_words(options, execution),
     )
-    jobs = sum(map(len, arrays))
-    return f"{text}\n# {len(tasks)} runs as {jobs} {'job' if jobs == 1 else 'jobs'}, in {len(arrays)} submissions like this one\n"
+    runs, jobs = _count(len(tasks), "run"), _count(sum(map(len, arrays)), "job")
+    like = "one submission, this one" if len(arrays) == 1 else f"{len(arrays)} submissions like this one"
+    return f"{text}\n# {runs} as {jobs}, in {like}\n"
 
 
 @dataclass
@@ -133,6 +144,8 @@ class _Queue:
     options: SlurmOptions
     execution: Execution
     _jobs: list[_Watched] = field(default_factory=list)
+    _begun: set[str] = field(default_factory=set)
+    """Tasks of which the user knows that they have begun, by key."""
 
     def execute(self, tasks: Sequence[Task]) -> Iterator[Ended]:
         known = {key_of(task): task for task in tasks}
@@ -145,36 +158,45 @@ class _Queue:
             if self.execution.stop() and not stopped:
                 stopped = True
                 self._stop()
+            names = {folder: _names(folder) for folder in {job.folder for job in self._jobs}}
             for job in self._jobs:
-                yield from self._answers(job)
-            if time.monotonic() - asked >= ASK_SECONDS:
+                yield from self._answers(job, names[job.folder])
+            if time.monotonic() - asked >= (LOOK_SECONDS if stopped else ASK_SECONDS):
                 asked = time.monotonic()
                 yield from self._ask(stopped)
             self._jobs = [job for job in self._jobs if job.tasks]
             time.sleep(LOOK_SECONDS)
 
-    def _find_again(self, known: dict[str, Task]) -> None:
-        """Watch jobs that an earlier command submitted; what the others have left is of no use any longer."""
+    def _find_again(self, known: Mapping[str, Task]) -> None:
+        """Watch jobs that an earlier command submitted and that have not ended; what the others have left is removed after a while."""
+        submissions: dict[Path, dict[str, list[str]]] = {}
         for path in sorted(self.execution.folder.glob(f"*/{SUBMISSION}")):
             with suppress(OSError, ValueError):
-                jobs: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-                states = _states(jobs)
-                for job_id, keys in jobs.items():
-                    ours = {key: known[key] for key in keys if key in known}
-                    if job_id in states and ours:
-                        self._jobs.append(_Watched(job_id, path.parent, ours, state=states[job_id]))
-                if not states:
-                    shutil.rmtree(path.parent, ignore_errors=True)
+                submissions[path.parent] = TypeAdapter(dict[str, list[str]]).validate_json(path.read_bytes())
+        if not submissions:
+            return
+        if (states := _states()) is None:
+            raise PluginError("SLURM does not answer (squeue), and may have jobs of an earlier command; try again when it does")
+        found: set[str] = set()
+        for folder, jobs in submissions.items():
+            going = {job: keys for job, keys in jobs.items() if states.get(job, "COMPLETED") not in ENDED}
+            for job_id, keys in going.items():
+                if ours := {key: known[key] for key in keys if key in known and key not in found}:
+                    found |= ours.keys()
+                    self._jobs.append(_Watched(job_id, folder, ours, state=states[job_id]))
+            if not going and _left_alone(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _submit(self, array: Sequence[Sequence[Task]]) -> None:
         from submitit import SlurmExecutor
 
+        logging.getLogger("submitit").setLevel(logging.CRITICAL)  # it writes to the user's terminal
         folder = self.execution.folder / uuid4().hex[:12]
         folder.mkdir(parents=True)
-        executor = SlurmExecutor(folder, max_num_timeout=MOST_TIMES)
+        executor = SlurmExecutor(folder, max_num_timeout=MOST_TIMES, python=PYTHON)
         executor.update_parameters(**_submitit_words(self.options, self.execution))
         contents = [{key_of(task): task.content for task in tasks} for tasks in array]
-        job = Job(self.execution.make, folder, self.options.walltime)
+        job = Job(self.execution.make, folder)
         try:
             submitted = executor.map_array(job, contents)
         except Exception as error:
@@ -184,40 +206,43 @@ class _Queue:
             _Watched(one.job_id, folder, {key_of(task): task for task in tasks})
             for one, tasks in zip(submitted, array, strict=True)
         ]
-        (folder / SUBMISSION).write_text(json.dumps({one.job_id: [*one.tasks] for one in watched}), encoding="utf-8")
+        with put_in_place(folder / SUBMISSION) as unfinished:
+            unfinished.write_text(json.dumps({one.job_id: [*one.tasks] for one in watched}), encoding="utf-8")
         self._jobs += watched
 
-    def _answers(self, job: _Watched) -> Iterator[Ended]:
-        """What a job has left since; how far it is."""
+    def _answers(self, job: _Watched, names: Collection[str]) -> Iterator[Ended]:
+        """What a job has left since, of the files in its folder; how far it is."""
         for key, task in list(job.tasks.items()):
             path = outcome_file(job.folder, key)
-            if path.exists():
+            if path.name in names:
                 del job.tasks[key]
                 yield Ended(task, path.read_bytes())
-            elif job.state == "RUNNING" and (moment := progress_of(job.folder, key)) is not None:
+        if job.state == "RUNNING" and job.tasks:
+            key, task = next(iter(job.tasks.items()))  # one after another
+            if key not in self._begun:
+                self._begun.add(key)
+                self.execution.heard(task, "", 0, 0)
+            if progress_file(job.folder, key).name in names and (moment := progress_of(job.folder, key)) is not None:
                 self.execution.heard(task, *moment)
 
     def _ask(self, stopped: bool) -> Iterator[Ended]:
-        states = _states([job.job_id for job in self._jobs])
+        """What the scheduler knows of each job; of those that have ended, what they have left, or why it is nothing."""
+        if (states := _states()) is None:
+            return
         for job in self._jobs:
             job.state = states.get(job.job_id, "")
             job.unknown = 0 if job.state and job.state not in ENDED else job.unknown + 1
-            if job.unknown < GONE_AFTER:
+            if job.unknown < (1 if stopped else GONE_AFTER):
                 continue
-            yield from self._answers(job)
+            yield from self._answers(job, _names(job.folder))
             lost, job.tasks = job.tasks, {}
             if not stopped:
                 for task in lost.values():
                     yield Ended(task, None, _reason(job))
 
     def _stop(self) -> None:
-        """Jobs that wait are cancelled, those that run save a checkpoint and end."""
-        states = _states([job.job_id for job in self._jobs])
-        waiting = [job.job_id for job in self._jobs if states.get(job.job_id) == "PENDING"]
-        running = [job.job_id for job in self._jobs if states.get(job.job_id) == "RUNNING"]
-        for words, jobs in ((["--state=PENDING"], waiting), (["--signal=TERM"], running)):
-            if jobs:
-                subprocess.run(["scancel", *words, *jobs], check=False, capture_output=True)
+        """Cancel the jobs: those that run are told so first, and save a checkpoint."""
+        scheduler_says("scancel", *(job.job_id for job in self._jobs))
 
 
 def key_of(task: Task) -> str:
@@ -231,12 +256,8 @@ def _chunks(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
 
 def _arrays(jobs: Sequence[Sequence[Task]]) -> list[Sequence[Sequence[Task]]]:
     """Jobs in arrays no larger than the cluster takes."""
-    most = LARGEST_ARRAY
-    with suppress(OSError, subprocess.CalledProcessError):
-        told = subprocess.run(["scontrol", "show", "config"], check=True, capture_output=True, text=True).stdout
-        if found := re.search(r"MaxArraySize\s*=\s*(\d+)", told):
-            most = int(found[1])
-    size = max(1, most - 1)
+    found = re.search(r"MaxArraySize\s*=\s*(\d+)", scheduler_says("scontrol", "show", "config") or "")
+    size = max(1, int(found[1])) if found else LARGEST_ARRAY
     return [jobs[start : start + size] for start in range(0, len(jobs), size)]
 
 
@@ -255,7 +276,7 @@ def _submitit_words(options: SlurmOptions, execution: Execution) -> dict[str, An
         "cpus_per_task": options.cpus,
         "mem": f"{int(options.memory * 1024)}MB" if options.memory is not None else None,
         "signal_delay_s": SIGNAL_SECONDS,
-        "array_parallelism": execution.jobs,
+        "array_parallelism": execution.jobs or AT_A_TIME,
         "stderr_to_stdout": True,
         "setup": [f"export OMP_NUM_THREADS={options.cpus} OMP_WAIT_POLICY=PASSIVE"],
         "additional_parameters": more,
@@ -263,22 +284,31 @@ def _submitit_words(options: SlurmOptions, execution: Execution) -> dict[str, An
     return {name: word for name, word in words.items() if word is not None}
 
 
-def _states(jobs: Sequence[str] | dict[str, Any]) -> dict[str, str]:
-    """The state of each job that the scheduler knows, by id; an array's jobs have ids of the form 12_3.
+def _states() -> dict[str, str] | None:
+    """The state of each job of the user that the scheduler knows, by id; an array's jobs have ids of the form 12_3. None if it does not answer.
 
-    All jobs of the user are asked for: of a list of ids, one that it has forgotten makes the whole question an error.
+    All are asked for: of a list of ids, one that it has forgotten makes the whole question an error.
     """
-    try:
-        told = subprocess.run(
-            ["squeue", "--noheader", "--array", "--me", "--states=all", "--format=%i %T"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):  # a scheduler that does not answer says nothing of jobs
-        return dict.fromkeys(jobs, "UNKNOWN")
-    found = dict(line.split(maxsplit=1) for line in told.splitlines() if line.strip())
-    return {job: found[job] for job in jobs if job in found}
+    told = scheduler_says("squeue", "--noheader", "--array", "--me", "--states=all", "--format=%i %T")
+    if told is None:
+        return None
+    return {job: state for job, _, state in (line.strip().partition(" ") for line in told.splitlines())}
+
+
+def _names(folder: Path) -> set[str]:
+    """Files in a folder. A look at the folder finds what is new in it, where a network file system still remembers that a file is not there."""
+    with suppress(OSError):
+        return {path.name for path in folder.iterdir()}
+    return set()
+
+
+def _left_alone(folder: Path) -> bool:
+    """Whether nothing has been written there for a while."""
+    times = []
+    for path in (folder, *folder.iterdir()):
+        with suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return time.time() - max(times, default=0) > KEPT_SECONDS
 
 
 def _reason(job: _Watched) -> AdbenchError:
@@ -291,6 +321,7 @@ def _reason(job: _Watched) -> AdbenchError:
         "TIMEOUT": "was ended at its time limit (--walltime)",
         "OUT_OF_MEMORY": "was ended for want of memory (--executor-option memory=GB)",
         "NODE_FAIL": "was lost with its machine",
+        "PREEMPTED": "had to make way for another",
     }
     return TrainingError(f"its SLURM job {job.job_id} {words.get(job.state, 'ended and left no result')}{rest}")
 
@@ -303,3 +334,7 @@ def _check_installed() -> None:
 def _last_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 TELL_SECONDS: Final = 5.0
 """How far a run is, is written so often: files on a network are slow."""
+SCHEDULER_SECONDS: Final = 60.0
+"""One that has not answered by then does not answer."""
+WAIT_SECONDS: Final = 3600.0
+"""How long a job waits to be ended that SLURM has told to go: longer than that takes."""
 TERMINATED: Final = 128 + signal.SIGTERM
 """Exit status of a process that SIGTERM ends."""
 
@@ -33,13 +38,14 @@ def outcome_file(folder: Path, key: str) -> Path:
 def progress_of(folder: Path, key: str) -> tuple[str, int, int] | None:
     """How far a task is; None if nothing is known."""
     try:
-        phase, done, total = json.loads(_progress_file(folder, key).read_text(encoding="utf-8"))
+        phase, done, total = json.loads(progress_file(folder, key).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return phase, done, total
 
 
-def _progress_file(folder: Path, key: str) -> Path:
+def progress_file(folder: Path, key: str) -> Path:
+    """Where a job puts how far a task is."""
     return folder / f"{key}.progress"
 
 
@@ -47,16 +53,14 @@ def _progress_file(folder: Path, key: str) -> Path:
 class Job:
     """Called by submitit where the job runs, and again when the job was begun again: what is done is not done again.
 
-    SLURM says that a job has to go by a signal. Near the end of its time, or before it is pre-empted where the cluster is set up so, it is
-    the one that submitit waits for (SIGUSR2): the run saves a checkpoint, and the job is put into the queue again. SIGTERM comes with a
-    pre-emption, after which SLURM itself begins the job again, and with scancel, after which nobody does: a checkpoint is saved, and the
-    process ends with no outcome.
+    SLURM says that a job has to go by a signal, upon which the run saves a checkpoint. Near the end of its time, or before it is pre-empted
+    where the cluster is set up so, it is the one that submitit waits for (SIGUSR2); then submitit has the job put into the queue again.
+    SIGTERM comes with a pre-emption and with scancel. A job that is pre-empted still counts as running, and one that ends by itself before
+    SLURM ends it is not begun again: it has to ask for that, or to wait for its end.
     """
 
     make: Make
     folder: Path
-    minutes: int
-    """How long the job may take; submitit tells by it a time that is over from a pre-emption."""
 
     def __call__(self, contents: Mapping[str, bytes]) -> None:
         """Carry out tasks, by key."""
@@ -65,7 +69,7 @@ class Job:
             for key, content in contents.items():
                 if outcome_file(self.folder, key).exists():
                     continue
-                outcome = self.make(content, _Teller(_progress_file(self.folder, key)), told.to_stop)
+                outcome = self.make(content, _Teller(progress_file(self.folder, key)), told.to_stop)
                 if told.signal is not None:
                     told.go()
                 with put_in_place(outcome_file(self.folder, key)) as unfinished:
@@ -121,9 +125,26 @@ class _Told:
         number = self.signal
         assert number is not None
         if number != signal.SIGTERM:
-            self._before[number](number, None)  # submitit's: it puts the job into the queue again
+            self._before[number](number, None)  # submitit's: it puts the job into the queue again, and ends the process
+        state = scheduler_says("squeue", "--noheader", "--jobs", job_id(), "--format=%T")
+        if state is None or (state.strip() == "RUNNING" and scheduler_says("scontrol", "requeue", job_id()) is None):
+            time.sleep(WAIT_SECONDS)
         os._exit(TERMINATED)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.signal is None:
             self.signal = number
+
+
+def job_id() -> str:
+    """This job's id. Of the last of an array SLURM_JOB_ID is the array's, and would have all of it begun again."""
+    array, place = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{place}" if array and place else os.environ.get("SLURM_JOB_ID", "")
+
+
+def scheduler_says(*command: str) -> str | None:
+    """What a command of SLURM prints; None if it fails, or takes too long."""
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=SCHEDULER_SECONDS).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None

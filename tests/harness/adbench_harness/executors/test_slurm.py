@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adbench_harness.api import Ended, OptionError, PluginError, Task, Tell, TrainingError
+from adbench_harness.executors import slurm, slurm_job
+from adbench_harness.executors.driving import Command
+from adbench_harness.executors.slurm import SlurmOptions, execute, key_of, script
+from adbench_harness.executors.slurm_job import Job, outcome_file
+
+from .conftest import driver
+
+pytest.importorskip("submitit", reason="needs pip install 'adbench-harness[slurm]'")
+
+TASKS = [Task(number, f"run {number}", f"content {number}".encode()) for number in range(5)]
+
+
+def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
+    """In place of a run: one is told to go while it is made."""
+    tell("fit", 1, 2)
+    if content == b"told":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return b"stopped" if stop() else b"outcome of " + content
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command("cpu", None, tmp_path / "executors/slurm", lambda: False, lambda number, phase, done, total: None, make)
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Puts a program on PATH in place of SLURM's; what it is called with goes into the file that comes back."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+
+    def put(name: str, text: str) -> Path:
+        calls = tmp_path / f"{name}.calls"
+        (place / name).write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(calls))}\n{text}\n')
+        (place / name).chmod(0o755)
+        return calls
+
+    return put
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a scheduler."""
+    for name in ("LOOK_SECONDS", "ASK_SECONDS"):
+        monkeypatch.setattr(slurm, name, 0.01)
+
+
+def submitted(command: Command, jobs: dict[str, list[Task]]) -> Path:
+    """A submission of an earlier command."""
+    folder = command.folder / "submission"
+    folder.mkdir(parents=True)
+    (folder / slurm.SUBMISSION).write_text(json.dumps({job: [key_of(task) for task in tasks] for job, tasks in jobs.items()}))
+    return folder
+
+
+@pytest.mark.parametrize(("word", "minutes"), [("90", 90), ("90m", 90), ("4h", 240), ("1.5h", 90), ("2d", 2880), ("90s", 1)])
+def test_the_time_of_a_job(word: str, minutes: int) -> None:
+    assert SlurmOptions.parse({"walltime": word}).walltime == minutes
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "reason"),
+    [
+        ("walltime", "soon", "use minutes, or 90m, 4h or 2d"),
+        ("walltime", "30s", "not a time of a minute or more"),
+        ("walltime", "1-12:00", "use minutes"),
+        ("sbatch", "qos=low,=7", "not NAME=VALUE,NAME=VALUE"),
+        ("gpus", "-1", "gpus"),
+        ("memory", "0", "memory"),
+        ("memory", "lots", "memory"),
+        ("runs_per_job", "0", "runs_per_job"),
+        ("address", "auto", "address"),
+    ],
+)
+def test_options_are_looked_at(name: str, word: str, reason: str) -> None:
+    with pytest.raises(OptionError, match=reason):
+        driver("slurm", None, **{name: word})
+
+
+def flags(text: str) -> dict[str, str]:
+    """What a script asks of sbatch."""
+    words = [line.removeprefix("#SBATCH --") for line in text.splitlines() if line.startswith("#SBATCH")]
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
+def test_the_script_of_one_run(command: Command, program: Callable[[str, str], Path]) -> None:
+    program("scontrol", "exit 1")
+    text = script(TASKS[:1], SlurmOptions(), command)
+    asked = flags(text)
+    assert asked["time"] == "240"
+    assert asked["cpus-per-task"] == "1"
+    assert asked["signal"] == "USR2@90"
+    assert "requeue" in asked
+    assert asked["output"] == f"{command.folder}/SUBMISSION/%j_0_log.out"
+    assert not {"array", "partition", "account", "gpus-per-node", "mem", "error"} & set(asked)
+    assert "export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE" in text
+    assert text.endswith("# 1 run as 1 job, in one submission, this one\n")
+    assert not command.folder.exists()
+
+
+def test_the_script_of_an_array_and_all_that_can_be_asked_for(command: Command, program: Callable[[str, str], Path]) -> None:
+    program("scontrol", "echo 'MaxArraySize            = 2'")
+    words = {"partition": "gpu", "account": "lab", "walltime": "4h", "gpus": "1", "cpus": "8", "memory": "1.5"}
+    command.jobs = 3
+    options = SlurmOptions.parse({**words, "sbatch": "constraint=a100,exclusive", "runs_per_job": "2"})
+    text = script(TASKS, options, command)
+    asked = flags(text)
+    for name, word in {
+        "partition": "gpu",
+        "account": "lab",
+        "time": "240",
+        "gpus-per-node": "1",
+        "cpus-per-task": "8",
+        "mem": "1536MB",
+        "constraint": "a100",
+        "exclusive": "",
+        "array": "0-1%2",
+    }.items():
+        assert asked[name] == word
+    assert "export OMP_NUM_THREADS=8 " in text
+    assert text.endswith("# 5 runs as 3 jobs, in 2 submissions like this one\n")
+
+
+def test_arrays_are_no_larger_than_the_cluster_takes(command: Command, program: Callable[[str, str], Path]) -> None:
+    program("scontrol", "echo 'MaxArraySize            = 101'")
+    many = [Task(number, "", str(number).encode()) for number in range(250)]
+    text = script(many, SlurmOptions(), command)
+    assert flags(text)["array"] == "0-100%101"
+    assert text.endswith("# 250 runs as 250 jobs, in 3 submissions like this one\n")
+
+
+def test_without_submitit_or_slurm_it_is_said_what_is_missing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(PluginError, match="there is no SLURM here"):
+        list(execute(TASKS, SlurmOptions(), command))
+    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+    for call in (lambda: list(execute(TASKS, SlurmOptions(), command)), lambda: script(TASKS, SlurmOptions(), command)):
+        with pytest.raises(PluginError, match=r"type: pip install 'adbench-harness\[slurm\]'"):
+            call()
+
+
+def test_what_slurm_refuses_is_said_and_leaves_nothing(command: Command, program: Callable[[str, str], Path]) -> None:
+    program("srun", "")
+    program("sbatch", "echo 'sbatch: error: invalid partition specified: gpu' >&2; exit 1")
+    with pytest.raises(PluginError, match="SLURM refuses the jobs: sbatch: error: invalid partition specified: gpu"):
+        list(execute(TASKS, SlurmOptions(), command))
+    assert not list(command.folder.iterdir())
+
+
+STATES = """cat <<END
+7 RUNNING
+8_0 PENDING
+8_10 CANCELLED
+END"""
+
+
+def test_what_the_scheduler_knows(program: Callable[[str, str], Path]) -> None:
+    program("squeue", STATES)
+    assert slurm._states() == {"7": "RUNNING", "8_0": "PENDING", "8_10": "CANCELLED"}
+    program("squeue", "exit 1")
+    assert slurm._states() is None
+
+
+def test_a_scheduler_that_does_not_answer_loses_nothing(
+    command: Command, program: Callable[[str, str], Path], quick: None, tmp_path: Path
+) -> None:
+    heard: list[tuple[int, str]] = []
+    command.show = lambda number, phase, done, total: heard.append((number, phase))
+    folder = submitted(command, {"7": TASKS[:2]})
+    outcome_file(folder, key_of(TASKS[0])).write_bytes(b"first")
+    late = shlex.quote(str(outcome_file(folder, key_of(TASKS[1]))))
+    first = f"[ $(wc -l < {tmp_path}/squeue.calls) = 1 ] && {{ {STATES}\n}} && exit"
+    last = f"[ $(wc -l < {tmp_path}/squeue.calls) = 6 ] && printf second > {late}.new && mv {late}.new {late}"
+    calls = program("squeue", f"{first}\n{last}\nexit 1")
+    program("sbatch", "exit 1")
+    assert list(execute(TASKS[:2], SlurmOptions(), command)) == [Ended(TASKS[0], b"first"), Ended(TASKS[1], b"second")]
+    assert len(calls.read_text().splitlines()) >= 6
+    assert heard == [(1, "")]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("CANCELLED", "was cancelled"),
+        ("TIMEOUT", r"was ended at its time limit \(--walltime\)"),
+        ("OUT_OF_MEMORY", r"was ended for want of memory \(--executor-option memory=GB\)"),
+        ("NODE_FAIL", "was lost with its machine"),
+        ("PREEMPTED", "had to make way for another"),
+        ("FAILED", "ended and left no result"),
+        ("", "ended and left no result"),
+    ],
+)
+def test_why_a_run_is_lost(
+    command: Command, program: Callable[[str, str], Path], quick: None, tmp_path: Path, state: str, words: str
+) -> None:
+    folder = submitted(command, {"7": TASKS[:1]})
+    log = folder / "7_0_log.out"
+    log.touch()
+    program("sbatch", "exit 1")
+    calls = program("squeue", f"[ $(wc -l < {tmp_path}/squeue.calls) = 1 ] && echo 7 RUNNING || echo {state and f'7 {state}'}")
+    (ended,) = execute(TASKS[:1], SlurmOptions(), command)
+    assert ended.outcome is None
+    with pytest.raises(TrainingError, match=f"^its SLURM job 7 {words}; its log is {log}; the same command makes it again"):
+        raise ended.error or AssertionError
+    assert len(calls.read_text().splitlines()) == 1 + slurm.GONE_AFTER
+
+
+def test_jobs_that_have_ended_are_not_waited_for_and_their_files_go_in_time(
+    command: Command, program: Callable[[str, str], Path]
+) -> None:
+    folder = submitted(command, {"8_10": TASKS[:1], "9": TASKS[1:2]})
+    program("squeue", STATES)
+    known = {key_of(task): task for task in TASKS}
+    queue = slurm._Queue(SlurmOptions(), command)
+    queue._find_again(known)
+    assert folder.exists()
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (0, time.time() - 2 * slurm.KEPT_SECONDS))
+    queue._find_again(known)
+    assert not folder.exists()
+    assert queue._jobs == []
+
+
+def test_a_job_is_found_again_for_what_is_asked_for(command: Command, program: Callable[[str, str], Path]) -> None:
+    submitted(command, {"7": TASKS[:2], "8_0": TASKS[1:3], "8_10": TASKS[3:]})
+    program("squeue", STATES)
+    queue = slurm._Queue(SlurmOptions(), command)
+    queue._find_again({key_of(task): task for task in TASKS[1:]})
+    assert [(job.job_id, [*job.tasks.values()]) for job in queue._jobs] == [("7", [TASKS[1]]), ("8_0", [TASKS[2]])]
+
+
+def test_where_earlier_jobs_may_be_and_nobody_says_none_are_submitted(
+    command: Command, program: Callable[[str, str], Path]
+) -> None:
+    submitted(command, {"7": TASKS[:1]})
+    program("squeue", "exit 1")
+    calls = program("sbatch", "exit 1")
+    with pytest.raises(PluginError, match=r"SLURM does not answer \(squeue\)"):
+        list(execute(TASKS, SlurmOptions(), command))
+    assert not calls.exists()
+
+
+def test_a_stop_cancels_all_jobs(command: Command, program: Callable[[str, str], Path], quick: None, tmp_path: Path) -> None:
+    submitted(command, {"7": TASKS[:1], "8_0": TASKS[1:2]})
+    program("sbatch", "exit 1")
+    calls = program("scancel", "")
+    program("squeue", f"[ -e {calls} ] && echo 7 CANCELLED || {{ {STATES}\n}}")
+    command.asked_to_stop = lambda: True
+    assert list(execute(TASKS[:2], SlurmOptions(), command)) == []
+    assert calls.read_text() == "7 8_0\n"
+
+
+def test_a_job_makes_what_is_not_there(tmp_path: Path) -> None:
+    outcome_file(tmp_path, "there").write_bytes(b"before")
+    handler = signal.getsignal(signal.SIGTERM)
+    Job(make, tmp_path)({"there": b"told", "one": b"1", "two": b"2"})
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.outcome")} == {
+        "there.outcome": b"before",
+        "one.outcome": b"outcome of 1",
+        "two.outcome": b"outcome of 2",
+    }
+    assert slurm_job.progress_of(tmp_path, "one") == ("fit", 1, 2)
+    assert slurm_job.progress_of(tmp_path, "three") is None
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+class Gone(BaseException):
+    """In place of a process that has ended."""
+
+
+@pytest.mark.parametrize(
+    ("squeue", "scontrol", "asked", "waits"),
+    [
+        ("echo RUNNING", "", "requeue 12_3", False),
+        ("echo RUNNING", "exit 1", "requeue 12_3", True),
+        ("echo COMPLETING", "", None, False),
+        ("exit 1", "", None, True),
+    ],
+    ids=["pre-empted", "not begun again here", "cancelled", "nobody answers"],
+)
+def test_a_job_that_has_to_go(
+    tmp_path: Path,
+    program: Callable[[str, str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    squeue: str,
+    scontrol: str,
+    asked: str | None,
+    waits: bool,
+) -> None:
+    def gone(status: int) -> None:
+        raise Gone(status)
+
+    waited: list[float] = []
+    monkeypatch.setattr("os._exit", gone)
+    monkeypatch.setattr("time.sleep", waited.append)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    program("squeue", squeue)
+    calls = program("scontrol", scontrol)
+    with pytest.raises(Gone, match="143"):
+        Job(make, tmp_path)({"one": b"1", "two": b"told", "three": b"3"})
+    assert [path.name for path in tmp_path.glob("*.outcome")] == ["one.outcome"]
+    assert (calls.read_text().strip() if calls.exists() else None) == asked
+    assert bool(waited) is waits
+
+
+def test_the_id_of_a_job_that_is_no_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    assert slurm_job.job_id() == "12"

@@ -23,6 +23,7 @@ from ..training import Moment
 from .show import console
 
 LINE_SECONDS: Final = 30.0
+FEWEST_LINES: Final = 3
 UNITS: Final = {"compare": "images", "prepare": "images", "score": "images"}
 
 
@@ -106,8 +107,9 @@ class MatrixProgress:
         """How far a run is, by its place among the requests; the phase is empty as it begins."""
         title = self._titles[number]
         if number not in self._lines:
-            self._lines[number] = self._bar.add_task(title, total=None)
+            self._lines[number] = self._bar.add_task(title, total=None, visible=False)
             self._said[number] = time.monotonic()
+            self._show()
         if phase and not self._bar.disable:
             self._bar.update(self._lines[number], description=f"{title}: {phase}", completed=done, total=total)
         elif phase and not self.quiet and time.monotonic() - self._said[number] >= LINE_SECONDS:
@@ -119,6 +121,16 @@ class MatrixProgress:
         self._bar.advance(self._all)
         if (line := self._lines.pop(number, None)) is not None:
             self._bar.remove_task(line)
+            self._show()
+
+    def _show(self) -> None:
+        """As many lines as the terminal has room for, those of the oldest runs; the first says how many there are."""
+        room = max(FEWEST_LINES, self._console.height - 2)
+        for place, line in enumerate(self._lines.values()):
+            self._bar.update(line, visible=place < room)
+        hidden = max(0, len(self._lines) - room)
+        words = f"all runs, {len(self._lines)} being made" + (f", {room} of them below" if hidden else "")
+        self._bar.update(self._all, description=words)
 
 
 def _bar(screen: Console, quiet: bool, *more: ProgressColumn) -> Progress:

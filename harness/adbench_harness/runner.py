@@ -78,6 +78,8 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
     if done := _find(plan, results):
         return done
     make_folder(results.runs, "results folder")
+    if conditions.wait:  # only where it was found to be made by another
+        conditions.listen(Moment("waiting for another process", 0, 1))
     with claimed(plan.run_id, results, conditions.stop if conditions.wait else None), full_precision():
         if done := _find(plan, results):  # by another process, just now
             return done

@@ -231,6 +231,9 @@ def _connected(options: RayOptions, jobs: int | None) -> Iterator[None]:
         raise PluginError("Ray is not installed here; type: pip install 'adbench-harness[ray]'")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray asks to be told, and warns else
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+    os.environ.setdefault(
+        "RAY_worker_niceness", "0"
+    )  # of a new cluster: its runs are what the machine is for, and Ray would put them last
     import ray
 
     known: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "namespace": "adbench"}

@@ -13,10 +13,11 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -198,10 +199,12 @@ class _Queue:
         contents = [{key_of(task): task.content for task in tasks} for tasks in array]
         job = Job(self.execution.make, folder)
         try:
-            submitted = executor.map_array(job, contents)
+            with redirect_stderr(StringIO()):  # it prints what it also raises
+                submitted = executor.map_array(job, contents)
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise PluginError(f"SLURM refuses the jobs: {_last_line(error)}") from None
+            rest = f"; {_count(len(self._jobs), 'job')} submitted before go on" if self._jobs else ""
+            raise PluginError(f"SLURM refuses the jobs: {_complaint(error)}{rest}") from None
         watched = [
             _Watched(one.job_id, folder, {key_of(task): task for task in tasks})
             for one, tasks in zip(submitted, array, strict=True)
@@ -331,9 +334,10 @@ def _check_installed() -> None:
         raise PluginError("submitit is not installed here; type: pip install 'adbench-harness[slurm]'")
 
 
-def _last_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+def _complaint(error: Exception) -> str:
+    """What sbatch says, in one line."""
+    lines = [re.sub(r"^sbatch: (error: )?", "", line.strip()) for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines) or type(error).__name__
 
 
 def _count(number: int, word: str) -> str:

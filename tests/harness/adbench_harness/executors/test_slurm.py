@@ -153,12 +153,27 @@ def test_without_submitit_or_slurm_it_is_said_what_is_missing(command: Command, 
             call()
 
 
-def test_what_slurm_refuses_is_said_and_leaves_nothing(command: Command, program: Callable[[str, str], Path]) -> None:
+def test_what_slurm_refuses_is_said_once_and_leaves_nothing(
+    command: Command, program: Callable[[str, str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
     program("srun", "")
-    program("sbatch", "echo 'sbatch: error: invalid partition specified: gpu' >&2; exit 1")
-    with pytest.raises(PluginError, match="SLURM refuses the jobs: sbatch: error: invalid partition specified: gpu"):
+    program("sbatch", "echo \"sbatch: unrecognized option '--bogus=3'\nTry sbatch --help\" >&2; exit 1")
+    with pytest.raises(PluginError, match=r"^SLURM refuses the jobs: unrecognized option '--bogus=3'; Try sbatch --help$"):
         list(execute(TASKS, SlurmOptions(), command))
     assert not list(command.folder.iterdir())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_jobs_that_were_submitted_before_slurm_refuses_go_on(
+    command: Command, program: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    program("srun", "")
+    program("scontrol", "echo 'MaxArraySize = 2'")
+    program("sbatch", f"[ $(wc -l < {tmp_path}/sbatch.calls) = 1 ] && echo Submitted batch job 9 || exit 1")
+    with pytest.raises(PluginError, match=r"; 2 jobs submitted before go on$"):
+        list(execute(TASKS, SlurmOptions(), command))
+    (found,) = command.folder.glob(f"*/{slurm.SUBMISSION}")
+    assert json.loads(found.read_text()) == {f"9_{place}": [key_of(TASKS[place])] for place in (0, 1)}
 
 
 STATES = """cat <<END
@@ -316,7 +331,7 @@ def test_a_job_that_has_to_go(
         Job(make, tmp_path)({"one": b"1", "two": b"told", "three": b"3"})
     assert [path.name for path in tmp_path.glob("*.outcome")] == ["one.outcome"]
     assert (calls.read_text().strip() if calls.exists() else None) == asked
-    assert bool(waited) is waits
+    assert (slurm_job.WAIT_SECONDS in waited) is waits
 
 
 def test_the_id_of_a_job_that_is_no_array(monkeypatch: pytest.MonkeyPatch) -> None:

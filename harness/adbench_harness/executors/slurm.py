@@ -38,6 +38,8 @@ GONE_AFTER: Final = 2
 """A job that the scheduler does not know is lost after so many questions: on a network file system its outcome may come late."""
 SIGNAL_SECONDS: Final = 90
 """So long before its time is over, or it is pre-empted, a job is told to save a checkpoint."""
+SHORTEST: Final = 5
+"""Minutes of a job. Of less, too little would be left before it is told to go."""
 MOST_TIMES: Final = 100
 """How often a job whose time is over goes on in the next."""
 LARGEST_ARRAY: Final = 1001
@@ -73,8 +75,11 @@ class SlurmOptions(Options):
     @classmethod
     def _minutes(cls, word: object) -> object:
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(word))
-        if found is None or not (minutes := float(found[1]) * {"s": 1 / 60, "": 1, "m": 1, "h": 60, "d": 1440}[found[2]]) >= 1:
-            raise ValueError("not a time of a minute or more; use minutes, or 90m, 4h or 2d")
+        if (
+            found is None
+            or not (minutes := float(found[1]) * {"s": 1 / 60, "": 1, "m": 1, "h": 60, "d": 1440}[found[2]]) >= SHORTEST
+        ):
+            raise ValueError(f"not a time of {SHORTEST} minutes or more; use minutes, or 90m, 4h or 2d")
         return int(minutes)
 
     @field_validator("sbatch")

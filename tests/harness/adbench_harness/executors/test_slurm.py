@@ -67,7 +67,7 @@ def submitted(command: Command, jobs: dict[str, list[Task]]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("word", "minutes"), [("90", 90), ("90m", 90), ("4h", 240), ("1.5h", 90), ("2d", 2880), ("90s", 1)])
+@pytest.mark.parametrize(("word", "minutes"), [("90", 90), ("90m", 90), ("4h", 240), ("1.5h", 90), ("2d", 2880), ("450s", 7)])
 def test_the_time_of_a_job(word: str, minutes: int) -> None:
     assert SlurmOptions.parse({"walltime": word}).walltime == minutes
 
@@ -76,7 +76,7 @@ def test_the_time_of_a_job(word: str, minutes: int) -> None:
     ("name", "word", "reason"),
     [
         ("walltime", "soon", "use minutes, or 90m, 4h or 2d"),
-        ("walltime", "30s", "not a time of a minute or more"),
+        ("walltime", "4m", "not a time of 5 minutes or more"),
         ("walltime", "1-12:00", "use minutes"),
         ("sbatch", "qos=low,=7", "not NAME=VALUE,NAME=VALUE"),
         ("gpus", "-1", "gpus"),

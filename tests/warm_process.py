@@ -42,6 +42,7 @@ LIBRARIES: Final = (
     "sklearn.ensemble",
     "sklearn.metrics",
     "torch",
+    "torch._dynamo",
 )
 
 REAL: Final = sys.executable

@@ -15,7 +15,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from .api import BusyRunError, InterruptedRunError
+from .api import BusyRunError, InterruptedRunError, StoreError
 from .home import Results, make_folder
 
 POLL: Final = 0.5
@@ -61,6 +61,7 @@ def claimed(run_id: str, results: Results, stop: Callable[[], bool] | None = Non
     Raises:
         BusyRunError: if another process makes it, and it is not to be waited for.
         InterruptedRunError: if the user stopped the waiting.
+        StoreError: if the lock can't be made (full disk).
     """
     make_folder(results.running, "results folder")
     with ExitStack() as stack:
@@ -73,6 +74,11 @@ def claimed(run_id: str, results: Results, stop: Callable[[], bool] | None = Non
                     raise BusyRunError(
                         f"run {run_id} is being made by another process; wait for it, or choose another --results"
                     ) from None
+            except OSError as error:
+                raise StoreError(
+                    f"cannot write {results.lock(run_id)}: {error.strerror or error}; free space or choose another --results, then run "
+                    "again"
+                ) from None
             if stop():
                 raise InterruptedRunError(f"stopped while another process made run {run_id}")
             time.sleep(POLL)

@@ -128,12 +128,16 @@ def _at_a_time(
 
 @contextmanager
 def _taking_in(results: Results) -> Iterator[Intake]:
-    """Whatever ends the command, the runs that it made are taken in."""
-    intake = Intake(results, _warn)
+    """Whatever ends the command, the runs that it made are taken in; but at a second Ctrl-C nothing is waited for, and the next one does it."""
+    intake, at_once = Intake(results, _warn), False
     try:
         yield intake
+    except KeyboardInterrupt:
+        at_once = True
+        raise
     finally:
-        intake.write()
+        if not at_once:
+            intake.write()
 
 
 def _warn(words: str) -> None:

@@ -16,7 +16,7 @@ from multiprocessing.synchronize import Event
 from typing import TYPE_CHECKING, Final
 
 from ..api import AdbenchError, Ended, Execution, ExecutorSpec, Options, Task, TimeLimitError, TrainingError, hookimpl
-from .worker import Message, serve
+from .worker import Message, serve, without_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ class Pool:
     def _start(self, place: int, context: SpawnContext, stopped: Event) -> _Worker:
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self.execution.make, stopped), daemon=False)
-        with _environment(self.places[place]):
+        with _environment(self.places[place]), without_ctrl_c():
             process.start()
         theirs.close()  # so that ours ends when the process does
         self._workers[place] = worker = _Worker(place, process, ours)

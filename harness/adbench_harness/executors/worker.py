@@ -6,7 +6,8 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -31,11 +32,26 @@ def serve(pipe: Connection, make: Make, stopped: Event) -> None:
     however it went, nobody waits for a result, and this one ends at once; a checkpoint is kept.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError):
         while True:
             content: bytes = pipe.recv()
             pipe.send(make(content, Teller(pipe), stopped.is_set))
+
+
+@contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """Ctrl-C waits meanwhile, and never comes to a process that is started meanwhile: until it ignores it, it would end with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -28,6 +28,8 @@ class Ingested:
     """Ids of runs."""
     refused: dict[str, str] = field(default_factory=dict)
     """Run folders and audits that can't be taken in, and why."""
+    warnings: list[str] = field(default_factory=list)
+    """What was mended."""
 
 
 def ingest(results: Results, made: Mapping[str, Evaluated | None] | None = None) -> Ingested:
@@ -39,7 +41,7 @@ def ingest(results: Results, made: Mapping[str, Evaluated | None] | None = None)
     protocol has other evaluation rules now, or whose dataset was audited anew, is evaluated again from its scores; of one that was
     checked anew only the status changes.
 
-    A database with the schema of an older adbench gets the newest one, even if it lacks no run.
+    A database with the schema of an older adbench gets the newest one, even if it lacks no run; a damaged one is made anew.
 
     Raises:
         StoreError: if the database can't be written.
@@ -53,7 +55,8 @@ def ingest(results: Results, made: Mapping[str, Evaluated | None] | None = None)
     stale |= {run.run_id for run in state.runs if run.checks != checks_text(results.runs / run.run_id)}
     if state.current and not stale and there <= known and same(files, state.audits):
         return Ingested(refused=refused)
-    with writing(results.database) as db:
+    warnings: list[str] = []
+    with writing(results.database, say=warnings.append) as db:
         # Once more: another process may have done it while this one waited, or the database could not be read before.
         there = {folder.name for folder in run_folders(results.runs)}
         files, refused = audit_files(results.audits)
@@ -64,7 +67,7 @@ def ingest(results: Results, made: Mapping[str, Evaluated | None] | None = None)
                 _check_again(db, results.runs / run.run_id)
         done = _add_missing(db, results.runs, files, rules, again)
         done.refused |= refused | take_in(db, files)
-        return done
+    return replace(done, warnings=warnings)
 
 
 def rebuild(results: Results) -> Ingested:

@@ -44,6 +44,8 @@ class Intake:
         except StoreError as error:
             self.warn(str(error))
         else:
+            for words in done.warnings:
+                self.warn(words)
             for run_id in waiting.keys() & done.refused.keys():
                 self.warn(f"{run_id} is not in the database: {done.refused[run_id]}")
         now = time.monotonic()

@@ -118,13 +118,18 @@ def test_rebuild_makes_the_same_database_from_whatever_was_there(results: Result
     assert ask(results, "select * from metric order by all") == before
 
 
-def test_a_damaged_database_is_told_with_the_command_that_mends_it(results: Results, make_run: Any) -> None:
+def test_a_damaged_database_is_told_by_who_reads_and_mended_by_who_writes(results: Results, make_run: Any) -> None:
     make_run("r1")
     results.database.write_bytes(b"this is no database")
     with pytest.raises(StoreError, match="adbench results rebuild"), reading(results.database):
         pass
-    with pytest.raises(StoreError, match="adbench results rebuild"):
-        ingest(results)
+    done = ingest(results)
+    assert done.added == ["r1"]
+    (warning,) = done.warnings
+    assert warning.endswith("it is made anew from the runs, and the old file is kept as adbench.duckdb.damaged")
+    assert results.database.with_name("adbench.duckdb.damaged").read_bytes() == b"this is no database"
+    assert ask(results, "select count(*) from run") == [(1,)]
+    assert ingest(results).warnings == []
 
 
 def test_without_a_database_one_is_told_to_make_a_run(results: Results) -> None:

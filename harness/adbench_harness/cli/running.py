@@ -66,7 +66,7 @@ def make_runs(
     Raises:
         AdbenchError: if the only run fails. Of several, each failure is said and the others go on.
     """
-    attempts: list[Attempt] = []
+    tried, failed = 0, list[tuple[RunRequest, AdbenchError]]()  # of thousands of runs no more than that is held
     plain: list[dict[str, Any]] = []
     with stop_on_signal() as stop:
         conditions = Conditions(home, results, fresh, keep_weights, stop=stop.asked, time_limit=time_limit, if_moved=if_moved)
@@ -74,23 +74,24 @@ def make_runs(
             for attempt in made:
                 if attempt.error is not None and len(requests) == 1:
                     raise attempt.error
-                attempts.append(attempt)
+                tried += 1
                 found = _take_in(attempt, intake)
                 for warning in attempt.outcome.warnings if attempt.outcome is not None else ():
                     _warn(warning)
                 if as_json:
                     plain.append(_plain(attempt, found))
                 elif len(requests) > 1:
-                    _print_line(attempt, f"{len(attempts):>{len(str(len(requests)))}}/{len(requests)}", found)
+                    _print_line(attempt, f"{tried:>{len(str(len(requests)))}}/{len(requests)}", found)
                 elif attempt.outcome is not None:
                     _print_outcome(attempt.outcome, found)
-                if attempt.error is not None and fail_fast:
-                    break
+                if attempt.error is not None:
+                    failed.append((attempt.request, attempt.error))
+                    if fail_fast:
+                        break
     if as_json:
         print_json(plain)
-    failed = [(attempt.request, attempt.error) for attempt in attempts if attempt.error is not None]
     if failed and not as_json:
-        _print_failures(failed, len(attempts), len(requests), again)
+        _print_failures(failed, tried, len(requests), again)
     return max((error.exit_code for _, error in failed), default=0)
 
 

@@ -18,6 +18,10 @@ SHARE: Final = 20.0
 """After a write runs wait for so many times as long as it took: a large database takes no more than a twentieth of the time."""
 
 
+MOST_SECONDS: Final = 30.0
+"""No longer than that: what many that wait take is their own, and would have still more wait for the next."""
+
+
 @dataclass
 class Intake:
     """Runs that wait to be taken in. They are safe in their folders: one that can't be is a warning, and the next command takes it in."""
@@ -49,4 +53,4 @@ class Intake:
             for run_id in waiting.keys() & done.refused.keys():
                 self.warn(f"{run_id} is not in the database: {done.refused[run_id]}")
         now = time.monotonic()
-        self._due = now + max(SECONDS, SHARE * (now - start))
+        self._due = now + min(max(SECONDS, SHARE * (now - start)), MOST_SECONDS)

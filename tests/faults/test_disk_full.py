@@ -79,7 +79,7 @@ def filling(disk: Small, fault: str) -> str:
     return FILL.replace("BALLAST", repr(str(disk.at / "ballast"))) + fault.format(full="full")
 
 
-@pytest.mark.parametrize("what", cases(WHERE, ["a run folder", "rows of the database"]))
+@pytest.mark.parametrize("what", cases(WHERE, ["a run folder"]))
 def test_of_the_results_is_said_once_and_the_next_command_goes_on(place: Place, disk: Disk, what: str) -> None:
     small = disk(place.results.root)
     fault, status = WHERE[what]

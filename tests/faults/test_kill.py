@@ -78,7 +78,7 @@ WHERE = {
     "where",
     cases(
         WHERE,
-        ["between two runs", "after the database is in place", "before a folder is renamed", "while a checkpoint is written"],
+        ["after the database is in place", "before a folder is renamed", "while a checkpoint is written"],
     ),
 )
 def test_anywhere_loses_nothing_that_was_done(place: Place, where: str) -> None:

@@ -76,14 +76,10 @@ def make_runs(
                     raise attempt.error
                 tried += 1
                 found = _take_in(attempt, intake)
-                for warning in attempt.outcome.warnings if attempt.outcome is not None else ():
-                    _warn(warning)
                 if as_json:
                     plain.append(_plain(attempt, found))
-                elif len(requests) > 1:
-                    _print_line(attempt, f"{tried:>{len(str(len(requests)))}}/{len(requests)}", found)
-                elif attempt.outcome is not None:
-                    _print_outcome(attempt.outcome, found)
+                else:
+                    _print_attempt(attempt, tried, len(requests), found)
                 if attempt.error is not None:
                     failed.append((attempt.request, attempt.error))
                     if fail_fast:
@@ -184,9 +180,11 @@ def stop_on_signal() -> Iterator[_Stop]:
 
 
 def _take_in(attempt: Attempt, intake: Intake) -> Sequence[Figure]:
-    """Have the database take a run in; the run's figures."""
+    """Have the database take a run in, and say what did not work; the run's figures."""
     if attempt.outcome is None:
         return ()
+    for warning in attempt.outcome.warnings:
+        _warn(warning)
     outcome, evaluated = attempt.outcome, attempt.evaluated
     if evaluated is None and outcome.already_done:
         with suppress(StoreError, duckdb.Error), reading(intake.results.database) as db:
@@ -199,6 +197,14 @@ def _take_in(attempt: Attempt, intake: Intake) -> Sequence[Figure]:
         return ()
     intake.add(outcome.manifest.run_id, evaluated)
     return evaluated.figures
+
+
+def _print_attempt(attempt: Attempt, number: int, runs: int, found: Sequence[Figure]) -> None:
+    """A line of many, or all of the only one."""
+    if runs > 1:
+        _print_line(attempt, f"{number:>{len(str(runs))}}/{runs}", found)
+    elif attempt.outcome is not None:
+        _print_outcome(attempt.outcome, found)
 
 
 def _print_line(attempt: Attempt, place: str, found: Sequence[Figure]) -> None:

@@ -51,20 +51,21 @@ def test_the_second_ends_at_once(place: Place, way: str) -> None:
     place.finish(*MATRIX, *WAYS[way])
 
 
-def test_one_that_reaches_all_processes_of_a_terminal_as_they_start_fails_no_run(place: Place) -> None:
-    """A process that is starting has not yet said that Ctrl-C is not its business."""
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_one_that_reaches_every_process_as_they_start_fails_no_run(place: Place, name: str) -> None:
+    """A process that is starting has not yet said that it is not its business."""
     command = place.start(
         *MATRIX,
         "--jobs",
         "2",
-        fault="""
+        fault=f"""
 import os, signal
 def to_all():
     try:
         os.mkdir(MARK + "-all")
     except FileExistsError:
         return
-    os.killpg(os.getpgid(0), signal.SIGINT)
+    os.killpg(os.getpgid(0), signal.{name})
 os.setpgid(0, 0)
 before("adbench_harness.executors.worker:serve", to_all)
 """,
@@ -72,4 +73,22 @@ before("adbench_harness.executors.worker:serve", to_all)
     assert command.process.wait() == 130
     assert "Traceback" not in command.stderr
     assert "failed" not in command.stderr
+    place.finish(*MATRIX, "--jobs", "2")
+
+
+def test_two_at_once_as_a_process_starts_leave_none_behind(place: Place) -> None:
+    command = place.start(
+        *MATRIX,
+        "--jobs",
+        "2",
+        fault="""
+import os, signal
+def twice():
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+after("multiprocessing.process:BaseProcess.start", twice, 2)
+""",
+    )
+    assert command.process.wait() == 130
+    assert command.stderr.endswith("adbench: interrupted\n")
     place.finish(*MATRIX, "--jobs", "2")

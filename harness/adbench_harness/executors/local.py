@@ -16,7 +16,7 @@ from multiprocessing.synchronize import Event
 from typing import TYPE_CHECKING, Final
 
 from ..api import AdbenchError, Ended, Execution, ExecutorSpec, Options, Task, TimeLimitError, TrainingError, hookimpl
-from .worker import Message, serve, without_ctrl_c
+from .worker import Message, serve, uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,10 +98,11 @@ class Pool:
                 self._hand_out(waiting, context, stopped)
                 yield from self._listen()
         finally:
-            for worker in self._workers.values():
-                worker.process.kill()  # it waits for work, or nobody waits for its
-                worker.process.join()
-                worker.pipe.close()
+            with uninterrupted():
+                for worker in self._workers.values():
+                    worker.process.kill()  # it waits for work, or nobody waits for its
+                    worker.process.join()
+                    worker.pipe.close()
 
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._workers.values() if worker.task is not None]
@@ -122,10 +123,10 @@ class Pool:
     def _start(self, place: int, context: SpawnContext, stopped: Event) -> _Worker:
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self.execution.make, stopped), daemon=False)
-        with _environment(self.places[place]), without_ctrl_c():
+        with _environment(self.places[place]), uninterrupted():  # one that is started is known, or nobody would end it
             process.start()
+            self._workers[place] = worker = _Worker(place, process, ours)
         theirs.close()  # so that ours ends when the process does
-        self._workers[place] = worker = _Worker(place, process, ours)
         return worker
 
     def _listen(self) -> Iterator[Ended]:

@@ -19,6 +19,9 @@ from ..api import Make
 TELL_SECONDS: Final = 0.1
 """No more than so often is told how far a task is; nobody reads faster."""
 
+STOPPING: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+"""How a command is told to stop."""
+
 Moment = tuple[str, int, int]
 """Phase, done, in all."""
 Message = Moment | bytes
@@ -28,12 +31,14 @@ Message = Moment | bytes
 def serve(pipe: Connection, make: Make, stopped: Event) -> None:
     """Carry out tasks until there is no more, and tell how far they are and what became of them.
 
-    Ctrl-C reaches every process of a terminal; the one that gave the work answers it, and sets ``stopped``. Once that process has gone,
+    Ctrl-C reaches every process of a terminal, and SIGTERM may every one of a group; the one that gave the work answers them, and sets
+    ``stopped``. Once that process has gone,
     however it went, nobody waits for a result, and this one ends at once; a checkpoint is kept.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)  # programs that a plugin starts would inherit that it is ignored
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError):
         while True:
@@ -42,12 +47,12 @@ def serve(pipe: Connection, make: Make, stopped: Event) -> None:
 
 
 @contextmanager
-def without_ctrl_c() -> Iterator[None]:
-    """Ctrl-C waits meanwhile, and never comes to a process that is started meanwhile: until it ignores it, it would end with a traceback."""
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait meanwhile, and never come to a process that is started meanwhile, which would end of them until it serves."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ from adbench_harness.api import BuildContext, TrainedDetector
 from adbench_harness.checkpoint import CheckpointFile
 from adbench_harness.data.images import DeviceImages
 from adbench_harness.data.prepare import Prepared, prepare
-from adbench_harness.device import DTYPES, choose_device, describe, full_precision
+from adbench_harness.device import DTYPES, choose_device, describe, reproducible
 from adbench_harness.home import Home
 from adbench_harness.plan import Plan, RunRequest, plan
 from adbench_harness.scoring import score_images
@@ -129,7 +129,7 @@ def resting(detector: TrainedDetector) -> Iterator[None]:
 def main(model: str, budgets: str, *options: str) -> None:
     """Measure one detector."""
     settings = dict(option.partition("=")[::2] for option in options)
-    with tempfile.TemporaryDirectory() as folder, full_precision():
+    with tempfile.TemporaryDirectory() as folder, reproducible():
         Measuring(model, settings, Path(folder)).run(sorted(int(budget) for budget in budgets.split(",")))
 
 

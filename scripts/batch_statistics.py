@@ -23,7 +23,7 @@ from adbench_harness.api import Sample
 from adbench_harness.applying.detector import StoredDetector, load_stored
 from adbench_harness.data.images import DeviceImages
 from adbench_harness.data.prepare import prepare
-from adbench_harness.device import DTYPES, full_precision
+from adbench_harness.device import DTYPES, reproducible
 from adbench_harness.home import Home
 from adbench_harness.metrics.ranking import roc_auc
 from adbench_harness.plan import RunRequest, plan
@@ -62,7 +62,7 @@ def _scores(
 ) -> NDArray[np.float64]:
     detector.options = detector.options.model_copy(update={"bn_at_test": statistics})
     found = np.empty((len(orders), len(images)))
-    with full_precision(), torch.inference_mode():
+    with reproducible(), torch.inference_mode():
         for number, order in enumerate(orders):
             for part in torch.split(torch.from_numpy(order), batch):
                 found[number, part.numpy()] = detector.score(images.batch(part)).double().cpu().numpy()

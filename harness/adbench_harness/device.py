@@ -16,14 +16,20 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """Make float32 mean float32 on a GPU: torch lets convolutions round to TF32's 10 bits unless told otherwise."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+def reproducible() -> Iterator[None]:
+    """Make a GPU's numbers ones that can be had again, inside.
+
+    float32 means float32: torch lets convolutions round to TF32's 10 bits unless told otherwise. And cuDNN takes the algorithms that add up
+    in one order: among its others are some that are other in the last bits each time, which training makes large.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark
+    cudnn.allow_tf32 = matmul.allow_tf32 = cudnn.benchmark = False
+    cudnn.deterministic = True
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+        cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
 
 
 class Compute(BaseModel):

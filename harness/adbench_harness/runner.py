@@ -20,7 +20,7 @@ from .cards import dataset_card, model_card, protocol_card
 from .checkpoint import CheckpointFile, IfMoved
 from .data.images import DeviceImages
 from .data.prepare import Prepared, prepare
-from .device import DTYPES, Compute, choose_device, describe, full_precision, memory_named, peak_memory
+from .device import DTYPES, Compute, choose_device, describe, memory_named, peak_memory, reproducible
 from .home import Home, Results, make_folder
 from .locking import claimed
 from .manifest import Manifest, Pixels
@@ -80,7 +80,7 @@ def run_one(plan: Plan, conditions: Conditions) -> Outcome:
     make_folder(results.runs, "results folder")
     if conditions.wait:  # only where it was found to be made by another
         conditions.listen(Moment("waiting for another process", 0, 1))
-    with claimed(plan.run_id, results, conditions.stop if conditions.wait else None), full_precision():
+    with claimed(plan.run_id, results, conditions.stop if conditions.wait else None), reproducible():
         if done := _find(plan, results):  # by another process, just now
             return done
         with within(conditions.time_limit, conditions.stop) as stop:

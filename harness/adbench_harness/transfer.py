@@ -20,7 +20,7 @@ from .cards import dataset_card
 from .data.audit.overlap import in_both
 from .data.prepare import prepare
 from .data.traits import measure
-from .device import full_precision
+from .device import reproducible
 from .locking import claimed
 from .manifest import Manifest
 from .plan import Plan
@@ -55,7 +55,7 @@ def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
         return Outcome(done, results.runs / run_id, already_done=True)
     # The base run is claimed as well: a detector that is trained again uses its checkpoint.
     stop = conditions.stop if conditions.wait else None
-    with claimed(run_id, results, stop), claimed(base.run_id, results, stop), full_precision():
+    with claimed(run_id, results, stop), claimed(base.run_id, results, stop), reproducible():
         with within(conditions.time_limit, conditions.stop) as stop:
             work = Work(base, replace(conditions, keep_weights="none", stop=stop))
             work.prepare()

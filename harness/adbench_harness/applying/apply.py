@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..api import AdbenchError, OptionError, StoreError
 from ..data.images import DeviceImages
 from ..data.prepare import Prepared
-from ..device import DTYPES, full_precision
+from ..device import DTYPES, reproducible
 from ..drawing import draw_maps, png
 from ..home import put_in_place
 from ..registry import blamed
@@ -64,7 +64,7 @@ def _apply(stored: StoredDetector, pixels: NDArray[np.uint8], paths: Sequence[Pa
     images = DeviceImages(Prepared(pixels, rows, stored.folder), list(rows), stored.device, DTYPES[stored.rules.precision])
     batch, seed = stored.rules.batch_size, stored.manifest.cell.seed
     spread = float(np.ptp(stored.scores.score)) if len(stored.scores.score) else 0.0
-    with full_precision(), blamed("model", stored.source, "in scoring"):
+    with reproducible(), blamed("model", stored.source, "in scoring"):
         scores = score_images(stored.detector, images, batch, stored.device, None, seed, may_be_equal=True, spread=spread)
         drawn = draw_maps(stored.detector, images, batch, stored.device, seed) if maps else None
     done.scores |= dict(zip(paths, scores.tolist(), strict=True))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from .. import __version__
 from ..agreement import agreement
 from ..api import DataError, OptionError, PluginError, StoreError, file_sha256
-from ..device import full_precision
+from ..device import reproducible
 from ..home import Results
 from ..locking import claimed
 from ..manifest import Manifest
@@ -66,7 +66,7 @@ def verify(run_id: str, kind: Lifted, around: Surroundings, conditions: Conditio
         raise StoreError(f"run {run_id} was run here; there is nothing to verify")
     checks = read_checks(folder, run_id)
     plan = _plan(manifest, around)
-    with claimed(f"{run_id}.verify", results), full_precision():
+    with claimed(f"{run_id}.verify", results), reproducible():
         make = _rescored if kind == "re-scored" else _retrained
         scores, device = make(plan, manifest, conditions)
     check = compare(read_scores(folder), scores, kind, device)

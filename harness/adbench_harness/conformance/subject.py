@@ -21,7 +21,7 @@ from .. import seeding
 from ..api import FitRules, ModelSpec, Options
 from ..building import Learner, build_detector
 from ..checkpoint import CheckpointFile
-from ..device import describe, full_precision
+from ..device import describe, reproducible
 from ..registry import Plugin
 from ..training import Training
 from . import case
@@ -113,14 +113,14 @@ class ModelSubject:
             checkpoint=CheckpointFile(file, describe(self.device, "float32")),
             stop=lambda: stop(training),
         )
-        with full_precision():
+        with reproducible():
             training.run(made)
         return made, training
 
     def raw_scores(self, detector: Learner, pixels: Tensor, batches: Batches | None = None) -> list[Tensor]:
         """What ``score`` gives for each batch of images, given by their places; all in one batch unless said otherwise."""
         images = CaseImages(pixels, self.device)
-        with full_precision(), seeding.isolated(self.device), torch.inference_mode():
+        with reproducible(), seeding.isolated(self.device), torch.inference_mode():
             return [
                 detector.score(images.batch(torch.tensor(batch, dtype=torch.int64, device=self.device)))
                 for batch in batches or [range(len(pixels))]

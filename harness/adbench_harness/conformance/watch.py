@@ -87,7 +87,7 @@ class Watch:
             return
         if path.is_relative_to(self.secret):
             self.looked_into.append(str(path))
-        elif writes and not path.is_relative_to(self.allowed) and not _of_python(path):
+        elif writes and not path.is_relative_to(self.allowed) and not _of_no_plugin(path):
             self.written.append(str(path))
 
 
@@ -152,9 +152,11 @@ def _address(event: str, arguments: tuple[Any, ...]) -> str | None:
     return ":".join(map(str, where[:2])) if isinstance(where, tuple) else None
 
 
-def _of_python(path: Path) -> bool:
-    """Whether Python itself writes there when it imports a module, or nothing is kept."""
-    return "__pycache__" in path.parts or path == Path(os.devnull) or path.is_relative_to("/dev") or path.is_relative_to("/proc")
+def _of_no_plugin(path: Path) -> bool:
+    """Whether Python or torch's compilers keep there what they have compiled, or nothing is kept."""
+    # torch names the folder in the environment before it makes it.
+    compiled = [os.environ[name] for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR") if name in os.environ]
+    return "__pycache__" in path.parts or path == Path(os.devnull) or any(map(path.is_relative_to, ("/dev", "/proc", *compiled)))
 
 
 def _children() -> set[int]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from adbench_harness.api import OptionError, TrainingError
-from adbench_harness.device import choose_device, describe, memory_named, peak_memory
+from adbench_harness.device import choose_device, describe, memory_named, peak_memory, reproducible
 
 
 def test_auto_takes_a_gpu_where_there_is_one() -> None:
@@ -42,6 +42,44 @@ def test_running_out_of_memory_says_what_to_lower() -> None:
         raise NotImplementedError
     with pytest.raises(RuntimeError, match="shape mismatch"), memory_named(32):
         raise RuntimeError("shape mismatch")
+
+
+def test_a_gpu_is_asked_for_numbers_that_can_be_had_again_and_only_as_long_as_we_compute() -> None:
+    def asked() -> tuple[bool, ...]:
+        cudnn = torch.backends.cudnn
+        return cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32, cudnn.benchmark, cudnn.deterministic
+
+    before = asked()
+    with reproducible():
+        assert asked() == (False, False, False, True)
+    assert asked() == before
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_to_the_same_bits_each_time() -> None:
+    def trained() -> torch.Tensor:
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 64, 4, 2, 1, bias=False),
+            torch.nn.BatchNorm2d(64),
+            torch.nn.LeakyReLU(0.2),
+            torch.nn.Conv2d(64, 128, 4, 2, 1, bias=False),
+            torch.nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False),
+            torch.nn.Upsample(scale_factor=2),
+            torch.nn.Conv2d(64, 3, 3, padding=1),
+        ).to("cuda")
+        optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+        images = torch.rand(32, 3, 128, 128, device="cuda")
+        for _ in range(100):
+            optimiser.zero_grad()
+            ((network(images) - images) ** 2).mean().backward()
+            optimiser.step()
+        with torch.no_grad():
+            found: torch.Tensor = network(images).cpu()
+        return found
+
+    with reproducible():
+        assert torch.equal(trained(), trained())
 
 
 @pytest.mark.gpu

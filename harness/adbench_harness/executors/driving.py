@@ -23,7 +23,7 @@ from ..api import (
 from ..data.listing import Listing
 from ..plan import RunRequest, plan
 from ..registry import Plugin, blamed
-from ..result import find_run
+from ..result import find_run, run_folders
 from ..runner import Conditions, Outcome
 from . import ordering
 from .attempts import Attempt
@@ -81,10 +81,9 @@ class Driver:
             return
         command = self._command(requests, conditions, heard)
         numbers, name = list(range(len(requests))), sign(conditions.results)
-        if self.executor.spec.script is not None:  # what is done is not put into a queue only to be found so
-            for number, attempt in _done(requests, conditions):
-                numbers.remove(number)
-                yield number, attempt
+        for number, attempt in _done(requests, conditions):  # no process is started, and nothing queued, only to find it so
+            numbers.remove(number)
+            yield number, attempt
         for wait in (False, True):
             told = replace(conditions, wait=wait)
             busy: list[int] = []
@@ -155,8 +154,11 @@ class Driver:
 def _done(requests: Sequence[RunRequest], conditions: Conditions) -> Iterator[tuple[int, Attempt]]:
     """Runs that are there. What can't be told here is left to where runs are made."""
     listings: dict[str, Listing] = {}
+    stored = [path.name for path in run_folders(conditions.results.runs)]
+    models = {request.model: f"{request.model.rpartition(':')[2]}-" for request in requests}
+    with_runs = {model for model, start in models.items() if any(name.startswith(start) for name in stored)}
     for number, request in enumerate(requests):
-        if request.eval_dataset is not None:
+        if request.eval_dataset is not None or request.model not in with_runs or conditions.stop():
             continue
         with suppress(AdbenchError):
             made = plan(request, conditions.home, listings)

@@ -43,6 +43,20 @@ def test_what_an_executor_is_told_and_what_comes_back(tiny: Path, home: Home, re
     assert [attempt.outcome.already_done for attempt in again if attempt.outcome] == [True, True]
 
 
+def test_an_executor_is_not_asked_for_what_is_done(tiny: Path, home: Home, results: Results) -> None:
+    conditions = Conditions(home, results)
+    assert len(list(driver("tiny-queue").attempts(seeds(0, 1), conditions))) == 2
+    asked: list[int] = []
+
+    def refuses(tasks: Sequence[Task], options: Options, execution: Execution) -> Iterator[Ended]:
+        asked.extend(task.number for task in tasks)
+        yield from (Ended(task, None) for task in tasks)
+
+    found = dict(made_by(refuses).attempts(seeds(1, 2, 0), conditions))
+    assert asked == [1]
+    assert [found[number].outcome is not None for number in (0, 1, 2)] == [True, False, True]
+
+
 def test_a_run_of_another_command_is_waited_for_at_the_end(tiny: Path, home: Home, results: Results) -> None:
     conditions = Conditions(home, results)
     other = claimed(plan(TINY, home).run_id, results)

@@ -243,7 +243,8 @@ def _connected(options: RayOptions, jobs: int | None) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         _check_answers(options.address)
-        ray.init(options.address, runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}, **known)
+        # Without a word Ray would join a cluster that is here already, which is what "auto" is for.
+        ray.init(options.address or "local", runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}, **known)
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().partition("\n")[0]
         where = f"at {options.address}" if options.address is not None else "to be had on this machine"

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import Timeout
 
 from adbench_harness.api import InterruptedRunError, OptionError, PluginError
 from adbench_harness.executors import driving
 from adbench_harness.executors.attempts import Attempt
 from adbench_harness.home import Home, Results
+from adbench_harness.locking import held
 from adbench_harness.plan import RunRequest, plan
 from adbench_harness.result import read_manifest, run_folders
 from adbench_harness.runner import Conditions
@@ -116,6 +121,46 @@ def test_a_machine_that_is_killed_costs_no_run(nodes: Nodes, home: Home, results
     assert sorted(found) == [0, 1, 2, 3]
     assert len(list(run_folders(results.runs))) == 4
     check_scores(list(found.values()), home, tmp_path / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("new", [False, True], ids=["a cluster that is there", "a new one"])
+def test_a_command_that_is_killed_and_given_again(nodes: Nodes, home: Home, results: Results, tmp_path: Path, new: bool) -> None:
+    requests = [replace(one, settings=LONG) for one in seeds(0, 1)]
+    words = ["run", "-m", TINY.model, "-d", TINY.dataset, "--protocol", TINY.protocol, "--seed", "0,1", "--set", "epochs=500"]
+    place = ["--device", "cpu", "--home", str(home.root), "--results", str(results.root), "--executor", "ray"]
+    address = [] if new else ["--address", nodes.cluster.address]
+    main = "from adbench_harness.cli import main; main()"
+    with (tmp_path / "told").open("w") as told:
+        command = subprocess.Popen([sys.executable, "-c", main, *words, *place, *address], stdout=told, stderr=told)
+    locks = [results.lock(plan(one, home).run_id) for one in requests]
+    _wait(lambda: command.poll() is not None or all(map(_is_claimed, locks)))
+    assert command.poll() is None, (tmp_path / "told").read_text()
+    command.kill()
+    command.wait()
+    _wait(lambda: not any(map(_is_claimed, locks)))  # its runs end with it
+    finished = len(list(run_folders(results.runs)))
+    found = made(nodes, requests, Conditions(home, results))
+    assert sum(attempt.outcome.already_done for attempt in found.values() if attempt.outcome) == finished
+    assert len(list(run_folders(results.runs))) == 2
+    check_scores(list(found.values()), home, tmp_path / "alone")
+
+
+def _is_claimed(lock: Path) -> bool:
+    if not lock.exists():
+        return False
+    try:
+        with held(lock):
+            return False
+    except Timeout:
+        return True
+
+
+def _wait(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 90
+    while not true():
+        assert time.monotonic() < end, "it has not come"
+        time.sleep(0.1)
 
 
 @pytest.mark.slow

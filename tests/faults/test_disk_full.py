@@ -61,7 +61,7 @@ WHERE = {
     "a manifest": ('before("adbench_harness.result:_seal", {full}, 2)', 1),
     "a lock": ('before("adbench_harness.runner:claimed", {full}, 2)', 1),
     "the database": ('before("adbench_harness.store.database:_note_holder", {full}, 2)', 0),
-    "rows of the database": ('before("adbench_harness.store.ingest:_add", {full}, 3)', 0),
+    "rows of the database": ('take_in_one_by_one(); before("adbench_harness.store.ingest:_insert", {full}, 3)', 0),
 }
 FILL = """
 import os

@@ -60,7 +60,8 @@ def test_of_a_process_fails_its_run_alone(place: Place, workers: str) -> None:
 DATABASE = 'when=lambda path, target: Path(target).name == "adbench.duckdb"'
 WHERE = {
     "as the database is opened": 'before("adbench_harness.store.database:_change", die)',
-    "between two runs": 'before("adbench_harness.store.ingest:_add", die, 2)',
+    "between two runs": 'take_in_one_by_one(); before("adbench_harness.store.ingest:_insert", die, 2)',
+    "before many runs are in the database": 'before("adbench_harness.store.ingest:_insert", die)',
     "before the database is in place": f'before("pathlib:Path.replace", die, {DATABASE})',
     "after the database is in place": f'after("pathlib:Path.replace", die, {DATABASE})',
     "before a manifest is written": 'before("adbench_harness.result:_seal", die, 2)',

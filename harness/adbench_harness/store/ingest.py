@@ -1,14 +1,17 @@
-"""Run folders and audits into the database, one transaction a run; figures are worked out once, here or where the run was made."""
+"""Run folders and audits into the database, many runs a transaction; figures are worked out once, here or where the run was made."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from ..api import StoreError
 from ..home import Results
@@ -18,6 +21,9 @@ from .audits import AuditFile, audit_files, audit_name, known_audits, same, take
 from .database import reading, writing
 from .evaluated import Evaluated, evaluate_run, key_of, standing, whole
 from .figures import Rulebook
+
+AT_ONCE: Final = 50
+"""Runs in a transaction; of more the rows would be held at a time."""
 
 
 @dataclass
@@ -135,41 +141,80 @@ def _add_missing(
 ) -> Ingested:
     done = Ingested()
     present = {str(row[0]) for row in db.execute("select run_id from run").fetchall()}
-    for folder in run_folders(runs):
-        if folder.name in present:
-            continue
-        try:
-            run = made.get(folder.name)
-            if run is None or run.manifest != whole(folder) or run.key != key_of(run.manifest, files, rules):
-                run = evaluate_run(folder, files, rules)
-            _add(db, run, folder)
-        except (duckdb.FatalException, duckdb.IOException):
-            raise  # the database itself, not the folder
-        except StoreError as error:
-            done.refused[folder.name] = str(error)
-        except Exception as error:  # whatever a folder holds, it must not keep the others out
-            done.refused[folder.name] = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        else:
-            done.added.append(folder.name)
+    missing = [folder for folder in run_folders(runs) if folder.name not in present]
+    for start in range(0, len(missing), AT_ONCE):
+        ready = list[_Ready]()
+        for folder in missing[start : start + AT_ONCE]:
+            with _refused(folder, done):
+                run = made.get(folder.name)
+                if run is None or run.manifest != whole(folder) or run.key != key_of(run.manifest, files, rules):
+                    run = evaluate_run(folder, files, rules)
+                ready.append(_Ready(folder, run, run.row(standing(run.manifest, folder))))
+        _add(db, ready, done)
     return done
 
 
-def _add(db: duckdb.DuckDBPyConnection, run: Evaluated, folder: Path) -> None:
-    row = run.row(standing(run.manifest, folder))
+@dataclass(frozen=True)
+class _Ready:
+    """A run whose rows are worked out."""
+
+    folder: Path
+    run: Evaluated
+    row: Sequence[object]
+    """Of table ``run``."""
+
+
+@contextmanager
+def _refused(folder: Path, done: Ingested) -> Iterator[None]:
+    """Whatever a folder holds, it must not keep the others out."""
+    try:
+        yield
+    except (duckdb.FatalException, duckdb.IOException):
+        raise  # the database itself, not the folder
+    except StoreError as error:
+        done.refused[folder.name] = str(error)
+    except Exception as error:
+        done.refused[folder.name] = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+def _add(db: duckdb.DuckDBPyConnection, ready: Sequence[_Ready], done: Ingested) -> None:
+    """Insert runs: what a statement costs is nearly the same for one run as for all."""
+    try:
+        _insert(db, ready)
+    except (duckdb.FatalException, duckdb.IOException):
+        raise
+    except Exception:  # one of them has what the database doesn't take
+        if len(ready) > 1:
+            for one in ready:
+                _add(db, [one], done)
+            return
+        with _refused(ready[0].folder, done):
+            raise
+    else:
+        done.added += [one.folder.name for one in ready]
+
+
+def _insert(db: duckdb.DuckDBPyConnection, ready: Sequence[_Ready]) -> None:
+    """All of them or none."""
+    if not ready:
+        return
+    names = list(ready[0].run.tables)
     db.begin()
     try:
-        db.execute(f"insert into run values ({', '.join('?' * len(row))})", row)
-        for name, table in run.tables.items():  # as tables, since SQL would take a path for a pattern
-            db.register(f"incoming_{name}", table)
-            columns = ", ".join(table.column_names)
-            db.execute(f"insert into {name} (run_id, {columns}) select ?, {columns} from incoming_{name}", [run.manifest.run_id])
+        db.executemany(f"insert into run values ({', '.join('?' * len(ready[0].row))})", [one.row for one in ready])
+        for name in names:  # as tables, since SQL would take a path for a pattern
+            tables = [one.run.tables[name] for one in ready]
+            ids = np.repeat([one.run.manifest.run_id for one in ready], [table.num_rows for table in tables])
+            rows = pa.concat_tables(tables, promote_options="default").append_column("run_id", pa.array(ids, pa.string()))
+            db.register("incoming", rows)
+            columns = ", ".join(rows.column_names)
+            db.execute(f"insert into {name} ({columns}) select {columns} from incoming")
         db.commit()
     except BaseException:
         db.rollback()
         raise
     finally:
-        for name in run.tables:
-            db.unregister(f"incoming_{name}")
+        db.unregister("incoming")
 
 
 def _forget(db: duckdb.DuckDBPyConnection, run_id: str) -> None:

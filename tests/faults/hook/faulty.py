@@ -76,6 +76,11 @@ def wait(mark: str) -> Callable[[], None]:
     return waiting
 
 
+def take_in_one_by_one() -> None:
+    """Have each run taken into the database by itself."""
+    import_module("adbench_harness.store.ingest").AT_ONCE = 1  # type: ignore[attr-defined]
+
+
 def save_at_every_step() -> None:
     """Have a checkpoint saved whenever one could be."""
     training = import_module("adbench_harness.training")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, Literal
+
+from filelock import Timeout
 
 from .api import StoreError
 from .home import MACHINE, Results
@@ -39,6 +41,11 @@ class Removable:
     run_id: str
     path: Path
     bytes: int
+
+    @property
+    def lock(self) -> Path:
+        """Who makes the run holds this. Of a checkpoint's folder only a file may go."""
+        return Results(self.path.parents[2 if self.path.parent.name == self.run_id else 1]).lock(self.run_id)
 
 
 def superseded(holders: Iterable[Manifest], keep: KeepWeights) -> set[str]:
@@ -79,14 +86,21 @@ def removable(results: Results, keep: KeepWeights, *, examples: bool = False, ch
 
 
 def remove(item: Removable) -> bool:
-    """Remove it; False if it had gone already, or is a lock that somebody has taken meanwhile. Raises OSError if it can't be."""
+    """Remove it; False if it had gone already, or if somebody has taken the lock or makes the run meanwhile. Raises OSError if it can't be."""
     if item.kind == "lock":
         return _remove_lock(item.path)
+    if item.kind in ("checkpoint", "unfinished run"):  # found a while ago: the run may have begun since then
+        with _unclaimed(item.lock) as free:
+            return free and _remove(item.path)
+    return _remove(item.path)
+
+
+def _remove(path: Path) -> bool:
     try:
-        if item.path.is_dir() and not item.path.is_symlink():
-            shutil.rmtree(item.path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            item.path.unlink()
+            path.unlink()
     except FileNotFoundError:
         return False
     return True
@@ -152,6 +166,25 @@ def _is_claimed(lock: Path) -> bool:
             return False
     except OSError:  # it is taken, or nobody can tell; and what is not ours to open is not ours to clear away
         return True
+
+
+@contextmanager
+def _unclaimed(lock: Path) -> Iterator[bool]:
+    """Whether no process is making the run; if so none begins to until the end. A lock that was not there is not there afterwards."""
+    known = lock.exists()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(lock, needed=known))
+            free = True
+        except OSError as error:
+            if not known and not isinstance(error, Timeout):
+                raise
+            free = False
+        try:
+            yield free
+        finally:
+            if free and not known:
+                lock.unlink(missing_ok=True)
 
 
 def _remove_lock(path: Path) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -173,14 +174,15 @@ def test_of_a_link_only_the_link_goes(results: Results, stored: Stored, tmp_path
     assert (tmp_path / "elsewhere" / "0.png").exists()
 
 
-def test_what_cannot_be_removed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_removed_is_an_error(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    (tmp_path / "x").mkdir()
+    folder = checkpoint(results, "r", "checkpoint.pt")
     monkeypatch.setattr("adbench_harness.retention.shutil.rmtree", refuse)
     with pytest.raises(PermissionError):
-        remove(Removable("checkpoint", "r", tmp_path / "x", 0))
+        remove(Removable("checkpoint", "r", folder, 0))
+    assert not results.lock("r").exists()
 
 
 # --- what killed processes leave ---
@@ -248,6 +250,41 @@ def test_a_run_that_is_being_made_keeps_everything(
     claimed("r0")
     claimed("r1")
     assert found(results, checkpoints=checkpoints) == []
+
+
+def test_a_run_that_began_meanwhile_keeps_everything(results: Results, gone: int, claimed: Callable[[str], None]) -> None:
+    checkpoint(results, "r0", "checkpoint.pt")
+    checkpoint(results, "r1", "checkpoint.77.tmp")
+    results.lock("r1").touch()
+    unfinished = results.runs / f".r2.{MACHINE}-{gone}.tmp"
+    unfinished.mkdir(parents=True)
+    checkpoint(results, "r3", "checkpoint.pt", "checkpoint.77.tmp")
+    items = [item for item in removable(results, "all", checkpoints=True) if item.kind != "lock"]
+    items += [item for item in removable(results, "all") if item.run_id == "r3"]
+    assert [item.run_id for item in items] == ["r2", "r0", "r1", "r3", "r3"]
+    assert [item.lock for item in items] == [results.lock(item.run_id) for item in items]
+    for run_id in ("r0", "r1", "r2", "r3"):
+        claimed(run_id)
+    assert not any(remove(item) for item in items)
+    assert all(item.path.exists() for item in items)
+
+
+def test_removing_leaves_no_lock_behind_that_was_not_there(results: Results) -> None:
+    for run_id in ("r0", "r1"):
+        checkpoint(results, run_id, "checkpoint.pt")
+    results.lock("r1").touch()
+    assert all(remove(item) for item in removable(results, "all", checkpoints=True) if item.kind == "checkpoint")
+    assert [path.name for path in results.running.iterdir()] == [".r1.lock"]
+
+
+def test_where_there_are_no_locks_only_what_nobody_ever_claimed_goes(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(lock: FileLock) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    items = [Removable("checkpoint", run_id, checkpoint(results, run_id, "checkpoint.pt"), 5) for run_id in ("r0", "r1")]
+    results.lock("r1").touch()
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    assert [remove(item) for item in items] == [True, False]
 
 
 def test_locks_that_nobody_holds_go(results: Results, claimed: Callable[[str], None]) -> None:

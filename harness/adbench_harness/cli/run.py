@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from .asking import Said
 
 
+AUTO: Final = "auto"
 MANNER: Final = ("fresh", "if_moved", "keep_weights", "time_limit")
 """Options that say how each run is made."""
-PLACE: Final = frozenset(["device", "home", "results_folder", *CHOOSING])
-"""Options that say where runs are made and stored, and not what they are."""
+REPEATED: Final = frozenset(["home", "results_folder", *CHOOSING, *MANNER]) - {"fresh"}
+"""Options that say where and how runs are made, and not what they are. To start over again would throw away what a checkpoint holds."""
 
 
 @click.command()
@@ -164,15 +165,27 @@ def _spread(matrix: Matrix, home: Home, offer: bool) -> list[RunRequest]:
 
 
 def _again(context: click.Context) -> Callable[[RunRequest], str]:
-    """The command that makes one run as this one makes it: with what it says of place and manner."""
+    """The command that makes one run as this one makes it: on its device, which a file may name, and with what is said of place and manner."""
     words: list[str] = []
     for option in context.command.params:
         value = context.params[option.name or ""]
         given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
-        if given and isinstance(option, click.Option) and option.name in PLACE:
+        if given and isinstance(option, click.Option) and option.name in REPEATED:
             for one in value if option.multiple else [value]:
-                words += [option.opts[0], "=".join(one) if isinstance(one, tuple) else str(one)]
-    return lambda request: " ".join(filter(None, (request.command, shlex.join(words))))
+                words += [option.opts[0], _typed(one)]
+
+    def again(request: RunRequest) -> str:
+        device = [] if request.device == AUTO else ["--device", request.device]
+        return " ".join(filter(None, (request.command, shlex.join([*device, *words]))))
+
+    return again
+
+
+def _typed(value: object) -> str:
+    """An option's value as it would be typed."""
+    if isinstance(value, float):  # seconds; no unit, no exponent
+        return f"{value:f}".rstrip("0").rstrip(".")
+    return "=".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _said(

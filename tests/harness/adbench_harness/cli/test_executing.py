@@ -54,6 +54,23 @@ def test_a_third_party_s_executor_carries_out_the_command(tiny: Path, adbench: A
     assert again.startswith("adbench run --model tiny-autoencoder --dataset head-ct --protocol tiny-protocol --split 0 --seed ")
 
 
+def test_what_makes_a_run_alone_is_on_the_file_s_device_and_in_the_manner_that_was_typed(
+    tiny: Path, adbench: Adbench, tmp_path: Path
+) -> None:
+    matrix = tmp_path / "matrix.toml"
+    matrix.write_text('model = "pca"\ndataset = ["head-ct", "br35h"]\nprotocol = "tiny-protocol"\ndevice = "cpu"\n')
+    manner = ("--if-moved", "go-on", "--time-limit", "1.5h", "--keep-weights", "all")
+    failed = adbench("run", "matrix.toml", "--fresh", "--fail-fast", "--jobs", "1", *manner)
+    assert failed.returncode == 1
+    start = "adbench run --model pca --dataset head-ct --protocol tiny-protocol --split 0 --seed 0"
+    again = f"{start} --device cpu --time-limit 5400 --if-moved go-on --keep-weights all"
+    assert failed.stderr.splitlines()[-1].strip() == again
+    alone = adbench(*again.split()[1:])
+    assert "adbench datasets import head-ct" in alone.stderr
+    plain = adbench("run", "matrix.toml", "--device", "auto", "--quiet")
+    assert plain.stderr.splitlines()[-3].strip() == start
+
+
 def test_an_executor_s_options_can_be_looked_up(tiny: Path, adbench: Adbench) -> None:
     shown = adbench("plugins", "show", "slurm")
     assert "walltime      240" in shown.stdout

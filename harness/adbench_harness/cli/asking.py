@@ -110,7 +110,7 @@ def _names(given: str | list[str]) -> Choice:
 
 def _numbers(given: str | int | list[int]) -> Chosen:
     if isinstance(given, list):
-        return tuple(given)
+        return tuple(dict.fromkeys(given))
     chosen = Numbers().convert(str(given), None, None)
     return "all" if isinstance(chosen, str) else chosen
 

@@ -58,6 +58,13 @@ def test_the_command_goes_before_the_file(file: Path) -> None:
     assert Setting("teacher", "random", "multikd") in found.settings
 
 
+def test_numbers_that_a_file_names_twice_are_one_run(tmp_path: Path) -> None:
+    path = tmp_path / "matrix.toml"
+    path.write_text('model = "pca"\ndataset = "phantom"\nsplit = [1, 1]\nseed = [3, 0, 3]\n')
+    found = matrix_of(Said(), path)
+    assert (found.splits, found.seeds) == ((1,), (3, 0))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -24,12 +24,16 @@ MOST_SECONDS: Final = 30.0
 
 @dataclass
 class Intake:
-    """Runs that wait to be taken in. They are safe in their folders: one that can't be is a warning, and the next command takes it in."""
+    """Runs that wait to be taken in. They are safe in their folders: one that can't be is a warning, and the next command takes it in.
+
+    While the database can't be written, the same reason is said once.
+    """
 
     results: Results
     warn: Callable[[str], None]
     _waiting: dict[str, Evaluated | None] = field(default_factory=dict)
     _due: float = 0.0
+    _said: str = ""
 
     def add(self, run_id: str, evaluated: Evaluated | None) -> None:
         """Take a run in, now or with others; with its rows, if they are known."""
@@ -46,8 +50,11 @@ class Intake:
         try:
             done = ingest(self.results, waiting)
         except StoreError as error:
-            self.warn(str(error))
+            if self._said != (reason := str(error)):
+                self.warn(reason)
+            self._said = reason
         else:
+            self._said = ""
             for words in done.warnings:
                 self.warn(words)
             for run_id in waiting.keys() & done.refused.keys():

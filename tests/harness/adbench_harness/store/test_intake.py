@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from adbench_harness.api import StoreError
 from adbench_harness.home import Results
 from adbench_harness.locking import held
 from adbench_harness.store import database, intake
@@ -72,3 +73,21 @@ def test_a_run_that_can_t_be_taken_in_is_a_warning(results: Results, make_run: A
     waiting.write()
     assert kept(results) == ["r1"]
     assert warnings[1].startswith("r2 is not in the database: ")
+
+
+def test_why_the_database_can_t_be_written_is_said_once_until_it_can(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons: list[str | None] = ["held", "held", "full", "held", None, "held", "held"]
+
+    def write(results: Results, made: Any) -> Ingested:
+        if (reason := reasons.pop(0)) is not None:
+            raise StoreError(reason)
+        return Ingested()
+
+    monkeypatch.setattr(intake, "ingest", write)
+    warnings: list[str] = []
+    waiting = Intake(results, warnings.append)
+    for number in range(7):
+        waiting.add(f"r{number}", None)
+        waiting.write()
+    assert reasons == []
+    assert warnings == ["held", "full", "held", "held"]

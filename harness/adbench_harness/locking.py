@@ -37,7 +37,7 @@ def held(path: Path, seconds: float = 0, needed: bool = False) -> Iterator[None]
         Timeout: if another process holds it for so long.
         OSError: if the file can't be made, or can't be locked and has to be.
     """
-    lock = FileLock(path, timeout=seconds)
+    lock = FileLock(path, timeout=seconds, fallback_to_soft=False)  # a file in place of a lock outlives a machine that is lost
     try:
         lock.acquire()
     except OSError as error:

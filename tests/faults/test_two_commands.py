@@ -53,9 +53,12 @@ def test_one_that_can_t_have_the_database_leaves_its_runs_and_says_so(place: Pla
     place.finish(*MATRIX, *IN_PROCESS)
 
 
+@pytest.mark.parametrize("answer", ["ENOSYS", pytest.param("ENOLCK", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_system_without_locks_is_no_hindrance(place: Place, way: tuple[str, ...]) -> None:
-    made = place.run(*MATRIX, *way, fault="no_locks()")
+def test_a_file_system_without_locks_is_no_hindrance(place: Place, way: tuple[str, ...], answer: str) -> None:
+    met = place.folder / "met"
+    made = place.run(*MATRIX, *way, fault=f"no_locks({answer!r}, {str(met)!r})")
+    assert met.exists()
     assert made.returncode == 0, made.stderr
     assert "warning" not in made.stderr
     assert "Traceback" not in made.stderr
@@ -65,9 +68,10 @@ def test_a_file_system_without_locks_is_no_hindrance(place: Place, way: tuple[st
 
 @pytest.mark.slow
 def test_two_commands_without_locks_leave_whole_runs(place: Place) -> None:
-    first = place.start(*MATRIX, *IN_PROCESS, fault="no_locks()\n" + WAIT_IN_TRAINING)
+    without = f"no_locks('ENOSYS', {str(place.folder / 'met')!r})\n"
+    first = place.start(*MATRIX, *IN_PROCESS, fault=without + WAIT_IN_TRAINING)
     place.reached(first)
-    second = place.run(*MATRIX, *IN_PROCESS, fault="no_locks()")
+    second = place.run(*MATRIX, *IN_PROCESS, fault=without)
     assert second.returncode == 0, second.stderr
     before = place.finished()
     place.mark.unlink()

@@ -102,12 +102,13 @@ def shift_clock(seconds: float) -> None:
     datetime.datetime = Shifted  # type: ignore[misc]
 
 
-def no_locks() -> None:
-    """A file system that has none."""
+def no_locks(answer: str, met: str) -> None:
+    """A file system that has none, and says so by an errno; a file tells that it was asked."""
     import errno
     import fcntl
 
     def refuse(descriptor: int, operation: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        Path(met).touch()
+        raise OSError(getattr(errno, answer), "no locks")
 
     fcntl.flock = refuse  # type: ignore[assignment]

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import Any
 
 import pytest
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from adbench_harness.api import BusyRunError, InterruptedRunError
 from adbench_harness.home import Results
@@ -53,10 +52,12 @@ def test_whoever_waits_has_it_in_the_end_or_is_stopped(results: Results) -> None
 def test_where_there_are_no_locks_work_goes_on_unless_one_is_needed(
     results: Results, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Any, *given: Any, **named: Any) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="locks of Unix")
+
+    def refuse(descriptor: int, operation: int) -> None:
         raise OSError(number, "no locks")
 
-    monkeypatch.setattr(FileLock, "acquire", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with claimed("r1", results), claimed("r1", results):
         pass
     with pytest.raises(OSError, match="no locks"), held(results.lock("r1"), needed=True):

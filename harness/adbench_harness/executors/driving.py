@@ -11,6 +11,7 @@ from pathlib import Path
 from ..api import (
     AdbenchError,
     BusyRunError,
+    DataError,
     Ended,
     ExecutorSpec,
     InterruptedRunError,
@@ -161,10 +162,15 @@ def _done(requests: Sequence[RunRequest], conditions: Conditions) -> Iterator[tu
         if request.eval_dataset is not None or request.model not in with_runs or conditions.stop():
             continue
         with suppress(AdbenchError):
-            made = plan(request, conditions.home, listings)
+            made = plan(request, conditions.home, listings, _left_to_others)
             if (manifest := find_run(conditions.results.runs, made.run_id)) is not None:
                 outcome = Outcome(manifest, conditions.results.runs / made.run_id, already_done=True)
                 yield number, Attempt(made.request, outcome)
+
+
+def _left_to_others(done: int, total: int) -> None:
+    """Images that nobody has compared yet are compared where runs are made, and seen to be, not in silence here."""
+    raise DataError("images were not compared yet")
 
 
 def _task(number: int, order: Order) -> Task:

@@ -20,7 +20,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict
 
 from .. import __version__, registry
-from ..api import AdbenchError, InterruptedRunError, PluginError, StoreError, Tell
+from ..api import AdbenchError, InterruptedRunError, PluginError, StoreError, Tell, TimeLimitError
 from ..checkpoint import IfMoved
 from ..data.listing import Listing
 from ..home import MACHINE, Home, Results, make_folder
@@ -110,6 +110,7 @@ def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
     attempts: list[Attempt] = []
     packed: dict[str, bytes] = {}
     interrupted = None
+    away = False
     try:
         _check_code(order)
         with _place(order) as (results, away):
@@ -129,19 +130,36 @@ def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
             if away:
                 packed = {path.name: pack(path) for path in results.runs.iterdir() if not path.name.startswith(".")}
     except InterruptedRunError as error:
-        interrupted = error
+        interrupted = InterruptedRunError(str(_sent(error, away)))
     except AdbenchError as error:
         attempts.append(Attempt(order.request, None, error))
+    attempts = [replace(one, error=_sent(one.error, away)) if one.error is not None else one for one in attempts]
     return pickle.dumps(Made(attempts, packed, interrupted, MACHINE, time.monotonic() - start))
+
+
+def _sent(error: AdbenchError, away: bool) -> AdbenchError:
+    """An error that can be read where the command was given: a plugin's own kind as the one of ours that it is.
+
+    Of a run that was stopped where the results folder is not seen nothing is left to go on from.
+    """
+    ours = next(kind for kind in type(error).__mro__ if kind.__module__.startswith("adbench_harness."))
+    words = str(error)
+    if away and isinstance(error, InterruptedRunError | TimeLimitError):
+        words = f"{words.partition('; the same command')[0]}; {MACHINE} does not see the results folder, so the run begins anew"
+    sent: AdbenchError = ours(words)
+    return sent
 
 
 def taken(outcome: bytes, results: Results) -> Made:
     """What came back; run folders that came with it are put in their place.
 
     Raises:
-        StoreError: if one can't be written.
+        StoreError: if it can't be read, or a folder can't be written.
     """
-    made: Made = pickle.loads(outcome)
+    try:
+        made: Made = pickle.loads(outcome)
+    except Exception as error:  # cut short by a disk that was lost, or of what is not installed here
+        raise StoreError(f"what came of it can't be read ({type(error).__name__}: {error}); run again") from None
     for run_id, content in made.packed.items():
         unpack(content, results.runs / run_id)
     attempts = [

@@ -246,9 +246,11 @@ def _connected(options: RayOptions, jobs: int | None) -> Iterator[None]:
         # Without a word Ray would join a cluster that is here already, which is what "auto" is for.
         ray.init(options.address or "local", runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}, **known)
     except (OSError, ValueError, RuntimeError) as error:
-        first = str(error).strip().partition("\n")[0]
-        where = f"at {options.address}" if options.address is not None else "to be had on this machine"
-        raise OptionError(f"there is no Ray cluster {where} ({first}); start one: ray start --head") from None
+        words = " ".join(str(error).split())
+        if options.address is None:
+            raise OptionError(f"no Ray cluster can be started on this machine ({words})") from None
+        start = "have the same versions on both sides" if "ersion mismatch" in words else "start one: ray start --head"
+        raise OptionError(f"the Ray cluster at {options.address} can't be joined ({words}); {start}") from None
     try:
         for number, handler in handlers.items():  # Ray takes SIGTERM for itself
             signal.signal(number, handler)

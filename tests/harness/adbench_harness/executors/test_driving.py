@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from adbench_harness import registry
-from adbench_harness.api import Ended, Execution, ExecutorSpec, InterruptedRunError, Options, PluginError, Task
+from adbench_harness.api import Ended, Execution, ExecutorSpec, InterruptedRunError, Options, PluginError, Task, TrainingError
 from adbench_harness.executors import ordering
+from adbench_harness.executors.attempts import Attempt
 from adbench_harness.executors.driving import Driver
 from adbench_harness.home import Home, Results
 from adbench_harness.locking import claimed
@@ -80,6 +81,46 @@ def test_a_stop_while_waiting_for_another_command(tiny: Path, home: Home, result
     run_id = plan(TINY, home).run_id
     with claimed(run_id, results), pytest.raises(InterruptedRunError, match=f"stopped while another process made run {run_id}"):
         list(driver("tiny-queue").attempts([TINY], Conditions(home, results, stop=stop)))
+
+
+class OfPluginError(TrainingError):
+    """An error that can't be made again from its words."""
+
+    def __init__(self, phase: str, epoch: int) -> None:
+        super().__init__(f"{phase} {epoch} went wrong")
+
+
+def test_an_error_of_a_plugin_s_own_kind_comes_back(
+    tiny: Path, home: Home, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: Any) -> Iterator[Any]:
+        yield Attempt(TINY, None, OfPluginError("both", 3))
+
+    monkeypatch.setattr(ordering, "attempts_of", fails)
+    ((_, attempt),) = driver("tiny-queue").attempts([TINY], Conditions(home, results))
+    assert type(attempt.error) is TrainingError
+    assert str(attempt.error) == "both 3 went wrong"
+
+
+@pytest.mark.parametrize("outcome", [b"", b"\x80\x04garbage", pickle.dumps([])[:-3]])
+def test_an_outcome_that_cannot_be_read_fails_its_run_alone(tiny: Path, home: Home, results: Results, outcome: bytes) -> None:
+    def answers(tasks: Sequence[Task], options: Options, execution: Execution) -> Iterator[Ended]:
+        for task in tasks:
+            yield Ended(task, outcome if task.number == 0 else ordering.make(task.content, lambda *_: None, lambda: False))
+
+    found = dict(made_by(answers).attempts(seeds(0, 1), Conditions(home, results)))
+    assert "what came of it can't be read" in str(found[0].error)
+    assert found[1].outcome is not None
+
+
+def test_a_run_that_is_stopped_where_the_results_are_not_seen_says_that_it_begins_anew(
+    tiny: Path, home: Home, results: Results
+) -> None:
+    content = order(home, results, sign="of-another-folder.sign")
+    results.executors.mkdir(parents=True)
+    made: ordering.Made = pickle.loads(ordering.make(content, lambda *_: None, lambda: True))
+    assert str(made.interrupted).endswith("does not see the results folder, so the run begins anew")
+    assert "goes on" not in str(made.interrupted)
 
 
 def test_an_executor_that_breaks_is_named(tiny: Path, home: Home, results: Results) -> None:

@@ -71,15 +71,17 @@ def make_runs(
     with stop_on_signal() as stop:
         conditions = Conditions(home, results, fresh, keep_weights, stop=stop.asked, time_limit=time_limit, if_moved=if_moved)
         with _taking_in(results) as intake, _making(requests, conditions, driver, quiet) as made:
-            for attempt in made:
+            for number, attempt in made:
                 if attempt.error is not None and len(requests) == 1:
                     raise attempt.error
-                tried += 1
+                _let_go(attempt.error)
+                ended = _ends(attempt, requests[number])
+                tried += ended
                 found = _take_in(attempt, intake)
                 if as_json:
                     plain.append(_plain(attempt, found))
                 else:
-                    _print_attempt(attempt, tried, len(requests), found)
+                    _print_attempt(attempt, tried if ended else tried + 1, len(requests), found)
                 if attempt.error is not None:
                     failed.append((attempt.request, attempt.error))
                     if fail_fast:
@@ -91,11 +93,22 @@ def make_runs(
     return max((error.exit_code for _, error in failed), default=0)
 
 
+def _ends(attempt: Attempt, request: RunRequest) -> bool:
+    """Whether it is the last of its request: where it is to be tested on another dataset as well, the run alone comes first."""
+    return attempt.error is not None or attempt.request.eval_dataset == request.eval_dataset
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Keep an error's words alone: its frames, and those of what caused it, hold the detector and the images of a run, on a GPU perhaps."""
+    if error is not None:
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+
+
 @contextmanager
 def _making(
     requests: Sequence[RunRequest], conditions: Conditions, driver: Driver | None, quiet: bool
-) -> Iterator[Iterator[Attempt]]:
-    """Attempts as they are done, while it is shown how far they are."""
+) -> Iterator[Iterator[tuple[int, Attempt]]]:
+    """Attempts as they are done, with the place of the request, while it is shown how far they are."""
     if driver is None:
         with RunProgress(quiet) as progress:
             yield _one_by_one(requests, replace(conditions, listen=progress), progress)
@@ -104,23 +117,33 @@ def _making(
             yield made
 
 
-def _one_by_one(requests: Sequence[RunRequest], conditions: Conditions, progress: RunProgress) -> Iterator[Attempt]:
+def _one_by_one(requests: Sequence[RunRequest], conditions: Conditions, progress: RunProgress) -> Iterator[tuple[int, Attempt]]:
+    left: list[int] = []  # begun and not ended; once all have begun, those that another process makes, in order
+    place = -1
+
     def announced() -> Iterator[RunRequest]:
-        for request in requests:
+        nonlocal place
+        for number, request in enumerate(requests):
             progress.start(request.title)
+            left.append(number)
             yield request
+        place = 0
 
     for attempt in execute(announced(), conditions):
         progress.stop()
-        yield attempt
+        number = left[place]
+        if _ends(attempt, requests[number]):
+            left.pop(place)
+        yield number, attempt
 
 
 def _at_a_time(
     requests: Sequence[RunRequest], conditions: Conditions, driver: Driver, board: MatrixProgress
-) -> Generator[Attempt]:
+) -> Generator[tuple[int, Attempt]]:
     for number, attempt in driver.attempts(requests, conditions, board.heard):
-        board.ended(number)
-        yield attempt
+        if _ends(attempt, requests[number]):
+            board.ended(number)
+        yield number, attempt
 
 
 @contextmanager

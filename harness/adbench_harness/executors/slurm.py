@@ -1,11 +1,10 @@
 """Runs as jobs of a SLURM cluster, submitted by submitit: SLURM places them, and begins those again that it lost or pre-empted.
 
-Jobs go on when the command that submitted them has ended: given again, it finds them in the queue, or what they left.
+Jobs go on when the command that submitted them is killed: given again, it finds them in the queue, or what they left.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import shlex
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
+from getpass import getuser
 from hashlib import sha256
 from importlib.util import find_spec
 from io import StringIO
@@ -22,11 +22,24 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from ..api import AdbenchError, Ended, Execution, ExecutorSpec, Options, PluginError, Task, TrainingError, hookimpl
+from ..api import (
+    AdbenchError,
+    Ended,
+    Execution,
+    ExecutorSpec,
+    Options,
+    PluginError,
+    Task,
+    TimeLimitError,
+    TrainingError,
+    hookimpl,
+)
 from ..home import put_in_place
-from .slurm_job import Job, outcome_file, progress_file, progress_of, scheduler_says
+from .slurm_job import Job, begun_file, left_alone, names_in, outcome_file, progress_file, progress_of
+from .slurm_scheduler import Cluster, exit_status, scheduler_says, states_of_jobs
+from .worker import uninterrupted
 
 adbench_api = 1
 
@@ -42,13 +55,9 @@ SHORTEST: Final = 5
 """Minutes of a job. Of less, too little would be left before it is told to go."""
 MOST_TIMES: Final = 100
 """How often a job whose time is over goes on in the next."""
-LARGEST_ARRAY: Final = 1001
-"""SLURM's own default for MaxArraySize."""
 AT_A_TIME: Final = 1_000_000
 """As many jobs of an array as the cluster likes."""
 SUBMISSION: Final = "submission.json"
-KEPT_SECONDS: Final = 3600
-"""So long ended jobs' files stay: another command may be about to read an outcome, and a person a log."""
 ENDED: Final = frozenset(
     ["BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
 )
@@ -101,13 +110,15 @@ def execute(tasks: Sequence[Task], options: Options, execution: Execution) -> It
     """Carry out tasks as jobs; see ``api.ExecutorSpec``.
 
     Raises:
-        PluginError: if submitit or SLURM is not here, or SLURM refuses the jobs.
+        PluginError: if submitit or SLURM is not here, or SLURM does not answer or refuses the jobs.
     """
     assert isinstance(options, SlurmOptions)
     _check_installed()
     if shutil.which("sbatch") is None:
         raise PluginError("there is no SLURM here (sbatch is not found); give the command on a machine that submits jobs")
-    return _Queue(options, execution).execute(tasks)
+    if (cluster := Cluster.ask()) is None:
+        raise PluginError("SLURM does not answer (scontrol show config); try again when it does")
+    return _Queue(options, execution, cluster).execute(tasks)
 
 
 def script(tasks: Sequence[Task], options: Options, execution: Execution) -> str:
@@ -116,7 +127,7 @@ def script(tasks: Sequence[Task], options: Options, execution: Execution) -> str
     _check_installed()
     from submitit.slurm.slurm import _make_sbatch_string  # what it submits is made by nothing else
 
-    arrays = _arrays(_chunks(tasks, options.runs_per_job))
+    arrays = (Cluster.ask() or Cluster("")).arrays(_chunks(tasks, options.runs_per_job))
     folder = execution.folder / "SUBMISSION"
     command = f"{PYTHON} -u -m submitit.core._submit {shlex.quote(str(folder))}"
     text = _make_sbatch_string(
@@ -128,6 +139,15 @@ def script(tasks: Sequence[Task], options: Options, execution: Execution) -> str
     runs, jobs = _count(len(tasks), "run"), _count(sum(map(len, arrays)), "job")
     like = "one submission, this one" if len(arrays) == 1 else f"{len(arrays)} submissions like this one"
     return f"{text}\n# {runs} as {jobs}, in {like}\n"
+
+
+class _Submission(BaseModel):
+    """What a later command has to know. A results folder may be shared, and another cluster or user has jobs of the same ids."""
+
+    cluster: str
+    user: str
+    jobs: dict[str, list[str]]
+    """Keys of each job's tasks."""
 
 
 @dataclass
@@ -149,39 +169,67 @@ class _Queue:
 
     options: SlurmOptions
     execution: Execution
+    cluster: Cluster
     _jobs: list[_Watched] = field(default_factory=list)
     _begun: set[str] = field(default_factory=set)
     """Tasks of which the user knows that they have begun, by key."""
+    _cancelled: bool = False
+    _silent: set[str] = field(default_factory=set)
+    """Programs of SLURM of which the user knows that they don't answer."""
 
     def execute(self, tasks: Sequence[Task]) -> Iterator[Ended]:
-        known = {key_of(task): task for task in tasks}
+        """Carry out each. Jobs that nobody waits for any more are cancelled, those of a command that is killed alone go on."""
+        try:
+            self._submit_all({key_of(task): task for task in tasks})
+            yield from self._watch()
+        except PluginError:  # SLURM refuses more jobs: as that says, those that it has go on
+            raise
+        except BaseException:  # the command wants no more of them, or can't go on
+            self._stop("they go on, and the same command finds them")
+            raise
+
+    def _submit_all(self, known: Mapping[str, Task]) -> None:
+        """Submit what no job of an earlier command makes; nothing more once the user asks to stop."""
         self._find_again(known)
         there = {key for job in self._jobs for key in job.tasks}
-        for array in _arrays(_chunks([task for key, task in known.items() if key not in there], self.options.runs_per_job)):
+        new = [task for key, task in known.items() if key not in there]
+        for array in self.cluster.arrays(_chunks(new, self.options.runs_per_job)):
+            if self.execution.stop():
+                return
             self._submit(array)
+
+    def _watch(self) -> Iterator[Ended]:
+        """What comes of the jobs, until there is none left."""
         stopped, asked = False, 0.0
         while self._jobs:
-            if self.execution.stop() and not stopped:
-                stopped = True
-                self._stop()
-            names = {folder: _names(folder) for folder in {job.folder for job in self._jobs}}
+            due = time.monotonic() - asked >= (LOOK_SECONDS if stopped else ASK_SECONDS)
+            if not stopped and self.execution.stop():
+                stopped = due = True
+            if stopped and due:
+                self._stop("it is asked again until it does; another Ctrl-C ends the command, and the jobs go on")
+            names = {folder: names_in(folder) for folder in {job.folder for job in self._jobs}}
             for job in self._jobs:
                 yield from self._answers(job, names[job.folder])
-            if time.monotonic() - asked >= (LOOK_SECONDS if stopped else ASK_SECONDS):
+            if due:
                 asked = time.monotonic()
                 yield from self._ask(stopped)
             self._jobs = [job for job in self._jobs if job.tasks]
             time.sleep(LOOK_SECONDS)
 
     def _find_again(self, known: Mapping[str, Task]) -> None:
-        """Watch jobs that an earlier command submitted and that have not ended; what the others have left is removed after a while."""
+        """Watch jobs that an earlier command submitted and that have not ended; what the others have left is removed after a while.
+
+        Of submissions to another cluster, or of another user, nothing is known here: they are left alone.
+        """
         submissions: dict[Path, dict[str, list[str]]] = {}
         for path in sorted(self.execution.folder.glob(f"*/{SUBMISSION}")):
             with suppress(OSError, ValueError):
-                submissions[path.parent] = TypeAdapter(dict[str, list[str]]).validate_json(path.read_bytes())
+                one = _Submission.model_validate_json(path.read_bytes())
+                if (one.cluster, one.user) == (self.cluster.name, getuser()):
+                    submissions[path.parent] = one.jobs
         if not submissions:
             return
-        if (states := _states()) is None:
+        if (states := states_of_jobs()) is None:
             raise PluginError("SLURM does not answer (squeue), and may have jobs of an earlier command; try again when it does")
         found: set[str] = set()
         for folder, jobs in submissions.items():
@@ -190,7 +238,7 @@ class _Queue:
                 if ours := {key: known[key] for key in keys if key in known and key not in found}:
                     found |= ours.keys()
                     self._jobs.append(_Watched(job_id, folder, ours, state=states[job_id]))
-            if not going and _left_alone(folder):
+            if not going and left_alone(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _submit(self, array: Sequence[Sequence[Task]]) -> None:
@@ -204,19 +252,23 @@ class _Queue:
         contents = [{key_of(task): task.content for task in tasks} for tasks in array]
         job = Job(self.execution.make, folder)
         try:
-            with redirect_stderr(StringIO()):  # it prints what it also raises
+            # It prints what it also raises. Ctrl-C comes to sbatch as well, and would end it perhaps before it says which jobs there are.
+            with redirect_stderr(StringIO()), uninterrupted():
                 submitted = executor.map_array(job, contents)
+                watched = [
+                    _Watched(one.job_id, folder, {key_of(task): task for task in tasks})
+                    for one, tasks in zip(submitted, array, strict=True)
+                ]
+                self._jobs += watched
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if self.execution.stop():  # whatever has ended it, nobody wants these any more
+                return
             rest = f"; {_count(len(self._jobs), 'job')} submitted before go on" if self._jobs else ""
             raise PluginError(f"SLURM refuses the jobs: {_complaint(error)}{rest}") from None
-        watched = [
-            _Watched(one.job_id, folder, {key_of(task): task for task in tasks})
-            for one, tasks in zip(submitted, array, strict=True)
-        ]
+        left = _Submission(cluster=self.cluster.name, user=getuser(), jobs={one.job_id: [*one.tasks] for one in watched})
         with put_in_place(folder / SUBMISSION) as unfinished:
-            unfinished.write_text(json.dumps({one.job_id: [*one.tasks] for one in watched}), encoding="utf-8")
-        self._jobs += watched
+            unfinished.write_text(left.model_dump_json(), encoding="utf-8")
 
     def _answers(self, job: _Watched, names: Collection[str]) -> Iterator[Ended]:
         """What a job has left since, of the files in its folder; how far it is."""
@@ -235,22 +287,38 @@ class _Queue:
 
     def _ask(self, stopped: bool) -> Iterator[Ended]:
         """What the scheduler knows of each job; of those that have ended, what they have left, or why it is nothing."""
-        if (states := _states()) is None:
+        states = states_of_jobs()
+        words = "SLURM does not answer (squeue): it is asked again until it does; its jobs go on"
+        self._notice("squeue", states is not None, words)
+        if states is None:
             return
         for job in self._jobs:
             job.state = states.get(job.job_id, "")
             job.unknown = 0 if job.state and job.state not in ENDED else job.unknown + 1
             if job.unknown < (1 if stopped else GONE_AFTER):
                 continue
-            yield from self._answers(job, _names(job.folder))
+            names = names_in(job.folder)
+            yield from self._answers(job, names)
             lost, job.tasks = job.tasks, {}
-            if not stopped:
-                for task in lost.values():
-                    yield Ended(task, None, _reason(job))
+            if lost and not stopped:
+                overdue = job.state == "FAILED" and exit_status(job.job_id) == TimeLimitError.exit_code
+                for key, task in lost.items():
+                    yield Ended(task, None, _reason(job, begun_file(job.folder, key).name in names, overdue))
 
-    def _stop(self) -> None:
-        """Cancel the jobs: those that run are told so first, and save a checkpoint."""
-        scheduler_says("scancel", *(job.job_id for job in self._jobs))
+    def _stop(self, otherwise: str) -> None:
+        """Cancel the jobs, unless that is done: those that run are told so first, and save a checkpoint."""
+        left = [job.job_id for job in self._jobs if job.tasks]
+        if left and not self._cancelled:
+            self._cancelled = scheduler_says("scancel", *left) is not None
+            self._notice("scancel", self._cancelled, f"SLURM does not cancel the jobs (scancel): {otherwise}")
+
+    def _notice(self, program: str, answers: bool, words: str) -> None:
+        """Tell the user once that a program does not answer, and again only when it has answered since."""
+        if answers:
+            self._silent.discard(program)
+        elif program not in self._silent:
+            self._silent.add(program)
+            self.execution.say(words)
 
 
 def key_of(task: Task) -> str:
@@ -260,13 +328,6 @@ def key_of(task: Task) -> str:
 
 def _chunks(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
-
-
-def _arrays(jobs: Sequence[Sequence[Task]]) -> list[Sequence[Sequence[Task]]]:
-    """Jobs in arrays no larger than the cluster takes."""
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", scheduler_says("scontrol", "show", "config") or "")
-    size = max(1, int(found[1])) if found else LARGEST_ARRAY
-    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
 
 
 def _submitit_words(options: SlurmOptions, execution: Execution) -> dict[str, Any]:
@@ -292,38 +353,10 @@ def _submitit_words(options: SlurmOptions, execution: Execution) -> dict[str, An
     return {name: word for name, word in words.items() if word is not None}
 
 
-def _states() -> dict[str, str] | None:
-    """The state of each job of the user that the scheduler knows, by id; an array's jobs have ids of the form 12_3. None if it does not answer.
-
-    All are asked for: of a list of ids, one that it has forgotten makes the whole question an error.
-    """
-    told = scheduler_says("squeue", "--noheader", "--array", "--me", "--states=all", "--format=%i %T")
-    if told is None:
-        return None
-    return {job: state for job, _, state in (line.strip().partition(" ") for line in told.splitlines())}
-
-
-def _names(folder: Path) -> set[str]:
-    """Files in a folder. A look at the folder finds what is new in it, where a network file system still remembers that a file is not there."""
-    with suppress(OSError):
-        return {path.name for path in folder.iterdir()}
-    return set()
-
-
-def _left_alone(folder: Path) -> bool:
-    """Whether nothing has been written there for a while."""
-    times = []
-    for path in (folder, *folder.iterdir()):
-        with suppress(OSError):
-            times.append(path.stat().st_mtime)
-    return time.time() - max(times, default=0) > KEPT_SECONDS
-
-
-def _reason(job: _Watched) -> AdbenchError:
-    """Why a job's runs are lost."""
+def _reason(job: _Watched, begun: bool, overdue: bool) -> AdbenchError:
+    """Why one of a job's runs is lost. That a run which can't be interrupted is over its time limit ends the whole job."""
     log = job.folder / f"{job.job_id}_0_log.out"
     where = f"; its log is {log}" if log.exists() else ""
-    rest = f"{where}; the same command makes it again, from its checkpoint if there is one"
     words = {
         "CANCELLED": "was cancelled",
         "TIMEOUT": "was ended at its time limit (--walltime)",
@@ -331,7 +364,14 @@ def _reason(job: _Watched) -> AdbenchError:
         "NODE_FAIL": "was lost with its machine",
         "PREEMPTED": "had to make way for another",
     }
-    return TrainingError(f"its SLURM job {job.job_id} {words.get(job.state, 'ended and left no result')}{rest}")
+    why = words.get(job.state, "ended and left no result")
+    if not begun:
+        why = "ended at the time limit (--time-limit) of a run before it" if overdue else why
+        return TrainingError(f"it was not begun: its SLURM job {job.job_id} {why}{where}; the same command makes it")
+    rest = f"{where}; the same command makes it again, from its checkpoint if there is one"
+    if overdue:
+        return TimeLimitError(f"the time limit is over (--time-limit), and its SLURM job {job.job_id} had to be ended{rest}")
+    return TrainingError(f"its SLURM job {job.job_id} {why}{rest}")
 
 
 def _check_installed() -> None:

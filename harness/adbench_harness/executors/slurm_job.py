@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..api import Make
 from ..home import put_in_place
+from .slurm_scheduler import scheduler_says
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
+KEPT_SECONDS: Final = 3600
+"""So long ended jobs' files stay: another command may be about to read an outcome, and a person a log."""
 TELL_SECONDS: Final = 5.0
 """How far a run is, is written so often: files on a network are slow."""
-SCHEDULER_SECONDS: Final = 60.0
-"""One that has not answered by then does not answer."""
 WAIT_SECONDS: Final = 3600.0
 """How long a job waits to be ended that SLURM has told to go: longer than that takes."""
 TERMINATED: Final = 128 + signal.SIGTERM
@@ -33,6 +33,11 @@ TERMINATED: Final = 128 + signal.SIGTERM
 def outcome_file(folder: Path, key: str) -> Path:
     """Where a job puts what came of a task."""
     return folder / f"{key}.outcome"
+
+
+def begun_file(folder: Path, key: str) -> Path:
+    """What a job leaves as it begins a task."""
+    return folder / f"{key}.begun"
 
 
 def progress_of(folder: Path, key: str) -> tuple[str, int, int] | None:
@@ -47,6 +52,21 @@ def progress_of(folder: Path, key: str) -> tuple[str, int, int] | None:
 def progress_file(folder: Path, key: str) -> Path:
     """Where a job puts how far a task is."""
     return folder / f"{key}.progress"
+
+
+def names_in(folder: Path) -> set[str]:
+    """Files in a folder. A look at the folder finds what is new in it, where a network file system still remembers that a file is not there."""
+    with suppress(OSError):
+        return {path.name for path in folder.iterdir()}
+    return set()
+
+
+def left_alone(folder: Path) -> bool:
+    """Whether nothing has been written there for a while. Not if a file goes meanwhile: another command removes it too, or a job is at work."""
+    try:
+        return time.time() - max(path.lstat().st_mtime for path in (folder, *folder.iterdir())) > KEPT_SECONDS
+    except OSError:
+        return False
 
 
 @dataclass
@@ -69,6 +89,8 @@ class Job:
             for key, content in contents.items():
                 if outcome_file(self.folder, key).exists():
                     continue
+                with suppress(OSError):  # it only explains a loss
+                    begun_file(self.folder, key).touch()
                 outcome = self.make(content, _Teller(progress_file(self.folder, key)), told.to_stop)
                 if told.signal is not None:
                     told.go()
@@ -140,11 +162,3 @@ def job_id() -> str:
     """This job's id. Of the last of an array SLURM_JOB_ID is the array's, and would have all of it begun again."""
     array, place = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{place}" if array and place else os.environ.get("SLURM_JOB_ID", "")
-
-
-def scheduler_says(*command: str) -> str | None:
-    """What a command of SLURM prints; None if it fails, or takes too long."""
-    try:
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=SCHEDULER_SECONDS).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None

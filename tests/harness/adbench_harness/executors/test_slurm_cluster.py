@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +17,8 @@ from pathlib import Path
 import pytest
 from tests.slurm_cluster import NODES, SlurmCluster, slurm_cluster, why_not
 
-from adbench_harness.api import InterruptedRunError
-from adbench_harness.executors import slurm
+from adbench_harness.api import InterruptedRunError, Make, Task, Tell, TimeLimitError
+from adbench_harness.executors import driving, slurm
 from adbench_harness.executors.attempts import Attempt
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
@@ -84,7 +86,7 @@ class Command:
     def jobs(self) -> list[str]:
         """All that were submitted."""
         files = self.results.executors.glob("slurm/*/submission.json")
-        return [job for path in files for job in json.loads(path.read_text())]
+        return [job for path in files for job in json.loads(path.read_text())["jobs"]]
 
     def submissions(self) -> set[str]:
         """Folders of submissions."""
@@ -249,3 +251,37 @@ def test_a_stop_by_the_user_keeps_checkpoints_and_leaves_no_job(cluster: SlurmCl
     assert sum(checkpoints) == 2
     assert not list(run_folders(command.results.runs))
     assert cluster.run("squeue", "--noheader") == ""
+
+
+def told_to_make(make: Make, results: Results) -> driving.Command:
+    """What the executor is told of a command, with something in place of runs."""
+    return driving.Command("cpu", None, results.executors / "slurm", lambda: False, lambda number, phase, done, total: None, make)
+
+
+def test_a_run_whose_process_ends_at_its_time_limit(cluster: SlurmCluster, results: Results) -> None:
+    def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
+        if content == b"hangs":
+            os._exit(124)  # as ``time_limit.within`` does
+        return content
+
+    tasks = [Task(number, "", content) for number, content in enumerate((b"before", b"hangs", b"after"))]
+    options = slurm.SlurmOptions.parse({**OPTIONS, "runs_per_job": "3"})
+    before, over, after = slurm.execute(tasks, options, told_to_make(make, results))
+    assert before.outcome == b"before"
+    assert isinstance(over.error, TimeLimitError)
+    assert "it was not begun: its SLURM job " in str(after.error)
+    assert "(--time-limit) of a run before it; its log is " in str(after.error)
+
+
+def test_a_command_that_wants_no_more_leaves_no_job(cluster: SlurmCluster, results: Results) -> None:
+    def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
+        while content == b"long" and not stop():
+            time.sleep(0.1)
+        return content
+
+    tasks = [Task(number, "", content) for number, content in enumerate((b"short", b"long"))]
+    endings = slurm.execute(tasks, slurm.SlurmOptions.parse(OPTIONS), told_to_make(make, results))
+    assert isinstance(endings, Generator)
+    assert next(endings).outcome == b"short"
+    endings.close()
+    cluster.wait(lambda: cluster.run("squeue", "--noheader") == "", "no job is left")

@@ -55,7 +55,11 @@ def _put(unfinished: Path, place: Path, whole: Callable[[], bool]) -> None:
 
 def set_aside(place: Path) -> Path:
     """Where what stood in a run's place is kept when the run is written anew."""
-    return beside(place, "replaced")
+    aside, number = beside(place, "replaced"), 2
+    while aside.exists():  # in containers machines and processes may have the names of those before them
+        aside = aside.with_name(f".{place.name}.again{number}-{os.getpid()}.replaced")
+        number += 1
+    return aside
 
 
 @dataclass(frozen=True)

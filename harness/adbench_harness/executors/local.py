@@ -25,6 +25,8 @@ adbench_api = 1
 
 POLL: Final = 0.2
 """Seconds between two looks whether the user has asked to stop."""
+ENDS_WITHIN: Final = 5.0
+"""Seconds in which a process that says no more ends by itself."""
 THREADS: Final = "OMP_NUM_THREADS"
 GPUS: Final = "CUDA_VISIBLE_DEVICES"
 
@@ -145,6 +147,8 @@ class Pool:
                     return
                 message: Message = worker.pipe.recv()
             except (EOFError, OSError):  # it has ended, perhaps in the middle of a word
+                worker.process.join(ENDS_WITHIN)
+                worker.process.kill()  # a thread of a plugin may keep it, and with it all others
                 worker.process.join()
                 yield self._lost(worker)
                 return

@@ -36,12 +36,18 @@ def test_an_error_on_the_way_leaves_nothing(place: Path) -> None:
 
 
 def test_what_is_no_whole_run_is_set_aside(place: Path) -> None:
-    place.mkdir()
-    (place / "notes.txt").touch()
-    with placing(place, whole(place)) as unfinished:
-        (unfinished / "whole").touch()
-    assert (place / "whole").exists()
-    assert (set_aside(place) / "notes.txt").exists()
+    kept = []
+    for notes in ("first", "second"):  # by a process of the same name and number, as containers have
+        place.mkdir()
+        (place / notes).touch()
+        kept.append(set_aside(place) / notes)
+        with placing(place, whole(place)) as unfinished:
+            (unfinished / "whole").touch()
+        assert (place / "whole").exists()
+        (place / "whole").unlink()
+        place.rmdir()
+    assert all(path.exists() for path in kept)
+    assert {path.parent for path in kept} == {one.path for one in unfinished_folders(place.parent)}
 
 
 @pytest.mark.parametrize("when", ["while it is filled", "at the last moment"])

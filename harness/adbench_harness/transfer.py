@@ -15,21 +15,30 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from .api import AdbenchError, DataError, DatasetSpec, Json, OptionError, Sample, file_sha256
+from .api import AdbenchError, DataError, DatasetSpec, InterruptedRunError, Json, OptionError, Sample, file_sha256
 from .cards import dataset_card
 from .data.audit.overlap import in_both
+from .data.decoding import Progress
 from .data.prepare import prepare
 from .data.traits import measure
 from .device import reproducible
+from .home import Home
 from .locking import claimed
 from .manifest import Manifest
-from .plan import Plan
+from .plan import Plan, RunRequest
 from .protocol import digest
 from .provenance import environment
 from .registry import blamed
 from .result import WEIGHTS, Learnt, find_run, read_manifest, write_run
 from .runner import Conditions, Outcome, Work, scores_of
 from .time_limit import within
+from .training import Moment
+
+
+def elsewhere(request: RunRequest, dataset: str) -> RunRequest:
+    """The request whose plan says which images of another dataset a run is to be tested on."""
+    settings = {name: value for name, value in (request.settings or {}).items() if name != "train_size"}  # not of its images
+    return replace(request, dataset=dataset, eval_dataset=None, settings=settings)
 
 
 def check_other(base: Plan, other: Plan) -> None:
@@ -47,7 +56,7 @@ def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
         AdbenchError: whatever goes wrong, in words.
     """
     check_other(base, other)
-    left = _left(base, other, conditions)
+    left = left_of(base, other, conditions.home, _telling("compare", conditions))
     identity = [base.run_id, other.listing.fingerprint, sorted(sample.id for sample in left.test)]
     run_id = f"{base.model.spec.name}-{base.dataset.spec.name}-on-{other.dataset.spec.name}-{digest(identity)}"
     results = conditions.results
@@ -59,6 +68,8 @@ def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
         with within(conditions.time_limit, conditions.stop) as stop:
             work = Work(base, replace(conditions, keep_weights="none", stop=stop))
             work.prepare()
+            # What can't be prepared is said, and a stop is heard, before a detector is trained again.
+            prepared = prepare(other.listing, left.test, base.protocol.fit, conditions.home, _telling("prepare", work.conditions))
             trained = find_run(results.runs, base.run_id)
             sent = trained is not None and trained.received is not None
             again = trained is None or sent or not _load(work, base, conditions)
@@ -68,7 +79,6 @@ def transfer(base: Plan, other: Plan, conditions: Conditions) -> Outcome:
                 work.train()
                 work.checkpoint.remove()
             start = time.monotonic()
-            prepared = prepare(other.listing, left.test, base.protocol.fit, conditions.home)
             values = [
                 work.score_samples(left.held_out, work.prepared, may_be_equal=True),
                 work.score_samples(left.test, prepared),
@@ -94,10 +104,14 @@ class Left:
     """Test images that were left out: both hold them, or they are of patients that were learnt from."""
 
 
-def _left(base: Plan, other: Plan, conditions: Conditions) -> Left:
-    """Test samples of ``other`` that are neither among, nor near to, nor of a patient of what ``base`` learns from or holds out."""
+def left_of(base: Plan, other: Plan, home: Home, progress: Progress | None = None) -> Left:
+    """Test samples of ``other`` that are neither among, nor near to, nor of a patient of what ``base`` learns from or holds out.
+
+    Raises:
+        DataError: if there are none, or if an image is missing or corrupt.
+    """
     test, seen = other.samples("test"), base.samples("train", "held_out")
-    here, there = measure(other.listing, conditions.home), measure(base.listing, conditions.home)
+    here, there = measure(other.listing, home, progress), measure(base.listing, home, progress)
     shared = in_both(test, {sample.id: here[sample.id] for sample in test}, {sample.id: there[sample.id] for sample in seen})
     patients = {sample.group for sample in seen if sample.group is not None} if _one_source(base, other) else set()
     kept = [sample for sample in test if sample.id not in shared and sample.group not in patients]
@@ -107,6 +121,17 @@ def _left(base: Plan, other: Plan, conditions: Conditions) -> Left:
             "their patients"
         )
     return Left(kept, base.samples("held_out"), len(test) - len(kept))
+
+
+def _telling(stage: str, conditions: Conditions) -> Progress:
+    """Tells the listener how far a stage is, and stops it when the user asks or its time is over."""
+
+    def advance(done: int, total: int) -> None:
+        conditions.listen(Moment(stage, done, total))
+        if conditions.stop():
+            raise InterruptedRunError(f"stopped during {stage} for the other dataset; the same command does it again")
+
+    return advance
 
 
 def _one_source(base: Plan, other: Plan) -> bool:

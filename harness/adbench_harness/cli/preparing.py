@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 def prepare_all(requests: Sequence[RunRequest], home: Home, quiet: bool) -> int:
     """Have every image that the runs will need in the home's cache; the exit status is that of the worst that can't be."""
     from ..api import AdbenchError, InterruptedRunError
-    from ..data.prepare import prepare
-    from ..plan import plan
     from ..training import Moment
     from .progress import RunProgress
     from .running import stop_on_signal
@@ -35,19 +33,42 @@ def prepare_all(requests: Sequence[RunRequest], home: Home, quiet: bool) -> int:
         for request in requests:
             title = f"{request.dataset}, {request.protocol}, split {request.split}"
             progress.start(title)
+            found: list[str] = []
             try:
-                made = plan(request, home, listings, lambda done, total: advance("compare", done, total))
-                samples = made.samples("train", "held_out", "test")
-                found = prepare(
-                    made.listing, samples, made.protocol.fit, home, lambda done, total: advance("prepare", done, total)
-                )
-                words = f"{title}: {len(samples)} images in {found.folder}"
+                found += (f"{title}{words}" for words in _prepared(request, home, listings, advance))
             except InterruptedRunError:
                 raise
             except AdbenchError as error:
-                words, status = f"{title}: {error}", max(status, error.exit_code)
+                found.append(f"{title}: {error}")
+                status = max(status, error.exit_code)
             progress.stop()
-            if words not in said:  # one line for all models
-                said.add(words)
-                click.echo(words)
+            for line in found:
+                if line not in said:  # one line for all models
+                    said.add(line)
+                    click.echo(line)
     return status
+
+
+def _prepared(
+    request: RunRequest, home: Home, listings: dict[str, Listing], advance: Callable[[str, int, int], None]
+) -> Iterator[str]:
+    """What was prepared for a run, and for its test on another dataset: just what each asks for, since an entry is found by its images."""
+    from ..data.prepare import prepare
+    from ..plan import plan
+    from ..transfer import check_other, elsewhere, left_of
+
+    def compared(done: int, total: int) -> None:
+        advance("compare", done, total)
+
+    def prepared(done: int, total: int) -> None:
+        advance("prepare", done, total)
+
+    base = plan(request, home, listings, compared)
+    samples = base.samples("train", "held_out", "test")
+    yield f": {len(samples)} images in {prepare(base.listing, samples, base.protocol.fit, home, prepared).folder}"
+    if request.eval_dataset is not None:
+        other = plan(elsewhere(request, request.eval_dataset), home, listings, compared)
+        check_other(base, other)
+        tested = left_of(base, other, home, compared).test
+        place = prepare(other.listing, tested, base.protocol.fit, home, prepared).folder
+        yield f", tested on {request.eval_dataset}: {len(tested)} images in {place}"

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adbench_harness.api import DataError, OptionError
+from adbench_harness.api import DataError, InterruptedRunError, OptionError
 from adbench_harness.executors.attempts import execute
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import Plan, RunRequest, plan
 from adbench_harness.result import read_learnt, read_scores
 from adbench_harness.runner import Conditions, run_one
 from adbench_harness.store.figures import figures
+from adbench_harness.training import Moment
 from adbench_harness.transfer import transfer
 
 REQUEST = RunRequest("pca", "tiny-discs", "tiny-protocol", device="cpu")
@@ -117,3 +118,22 @@ def test_weights_that_others_sent_are_not_taken(conditions: Conditions, folder: 
     done = transfer(base, other, conditions)
     assert done.warnings == (f"the weights of {base.run_id} came in a bundle, so its detector was trained again",)
     assert done.manifest.received is None
+
+
+def test_a_stop_is_heard_while_the_other_s_images_are_compared_and_prepared(conditions: Conditions, folder: Path) -> None:
+    base, other = base_and_other(conditions.home, folder)
+    without = replace(conditions, keep_weights="none")
+    run_one(base, without)
+    for stage in ("compare", "prepare"):
+        heard: list[str] = []
+        with pytest.raises(InterruptedRunError, match=f"stopped during {stage} for the other dataset"):
+            transfer(base, other, stopped_at(stage, heard, without))
+        assert heard[-1] == stage
+        assert set(heard) <= {"compare", "prepare"}  # nothing was trained again, only to be lost
+
+
+def stopped_at(stage: str, heard: list[str], conditions: Conditions) -> Conditions:
+    def listen(moment: Moment) -> None:
+        heard.append(moment.phase)
+
+    return replace(conditions, listen=listen, stop=lambda: stage in heard)

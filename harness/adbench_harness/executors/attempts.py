@@ -13,7 +13,7 @@ from ..store.audits import audit_files
 from ..store.evaluated import Evaluated, evaluate_run
 from ..store.figures import Rulebook
 from ..training import Moment
-from ..transfer import check_other, transfer
+from ..transfer import check_other, elsewhere, transfer
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ def attempts_of(request: RunRequest, conditions: Conditions, listings: dict[str,
         base = plan(replace(request, eval_dataset=None), conditions.home, listings, compared)
         other = None
         if request.eval_dataset is not None:  # what can't be tested is said before anything is trained
-            settings = {name: value for name, value in (request.settings or {}).items() if name != "train_size"}
-            elsewhere = replace(request, dataset=request.eval_dataset, eval_dataset=None, settings=settings)
-            other = plan(elsewhere, conditions.home, listings, compared)
+            other = plan(elsewhere(request, request.eval_dataset), conditions.home, listings, compared)
             check_other(base, other)
         yield _evaluated(Attempt(base.request, run_one(base, conditions)), conditions)
         if other is not None:

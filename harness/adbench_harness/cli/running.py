@@ -168,7 +168,7 @@ def _print_failures(
     failed: Sequence[tuple[RunRequest, AdbenchError]], tried: int, asked: int, again: Callable[[RunRequest], str]
 ) -> None:
     """Each failure with its reason, and what makes that run alone."""
-    untried = f", {asked - tried} were not tried (--fail-fast)" if tried < asked else ""
+    untried = f", {left} {'was' if left == 1 else 'were'} not tried (--fail-fast)" if (left := asked - tried) else ""
     click.echo(f"adbench: {len(failed)} of {tried} runs failed{untried}:", err=True)
     for request, error in failed:
         click.echo(f"  {request.title}: {error}\n    {again(request)}", err=True)

@@ -6,6 +6,7 @@ Jobs go on when the command that submitted them is killed: given again, it finds
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shlex
 import shutil
@@ -14,7 +15,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
-from getpass import getuser
 from hashlib import sha256
 from importlib.util import find_spec
 from io import StringIO
@@ -145,7 +145,8 @@ class _Submission(BaseModel):
     """What a later command has to know. A results folder may be shared, and another cluster or user has jobs of the same ids."""
 
     cluster: str
-    user: str
+    user: int
+    """By number: in a container it may have no name."""
     jobs: dict[str, list[str]]
     """Keys of each job's tasks."""
 
@@ -225,7 +226,7 @@ class _Queue:
         for path in sorted(self.execution.folder.glob(f"*/{SUBMISSION}")):
             with suppress(OSError, ValueError):
                 one = _Submission.model_validate_json(path.read_bytes())
-                if (one.cluster, one.user) == (self.cluster.name, getuser()):
+                if (one.cluster, one.user) == (self.cluster.name, os.geteuid()):
                     submissions[path.parent] = one.jobs
         if not submissions:
             return
@@ -266,7 +267,7 @@ class _Queue:
                 return
             rest = f"; {_count(len(self._jobs), 'job')} submitted before go on" if self._jobs else ""
             raise PluginError(f"SLURM refuses the jobs: {_complaint(error)}{rest}") from None
-        left = _Submission(cluster=self.cluster.name, user=getuser(), jobs={one.job_id: [*one.tasks] for one in watched})
+        left = _Submission(cluster=self.cluster.name, user=os.geteuid(), jobs={one.job_id: [*one.tasks] for one in watched})
         with put_in_place(folder / SUBMISSION) as unfinished:
             unfinished.write_text(left.model_dump_json(), encoding="utf-8")
 

@@ -258,7 +258,7 @@ def test_a_matrix_is_planned_run_and_found_done(tiny: Path, adbench: Adbench, tm
     )
     assert done_but(2, adbench("run", "matrix.toml", "--jobs", "2", "--quiet")).stdout.count("already done") == 4
     fast = done_but(2, adbench("run", "matrix.toml", "--quiet", "--fail-fast", "--set", "bins=1"))
-    assert "adbench: 1 of 3 runs failed, 1 were not tried (--fail-fast):" in fast.stderr
+    assert "adbench: 1 of 3 runs failed, 1 was not tried (--fail-fast):" in fast.stderr
     again = json.loads(done(adbench("run", "matrix.toml", "--dry-run", "--set", "bins=8", "--seed", "0..2", "--json")))
     assert [run["state"] for run in again] == ["done"] * 4 + ["to do"] * 2
     assert all(run["seconds"] > 0 for run in again[4:])

@@ -43,7 +43,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
     place = tmp_path / "bin"
     place.mkdir()
     monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
-    monkeypatch.setenv("LOGNAME", "me")
+    monkeypatch.setattr("os.geteuid", lambda: 7)
 
     def put(name: str, text: str) -> Path:
         calls = tmp_path / f"{name}.calls"
@@ -62,7 +62,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(slurm, name, 0.01)
 
 
-def submitted(command: Command, jobs: dict[str, list[Task]], cluster: str = "here", user: str = "me") -> Path:
+def submitted(command: Command, jobs: dict[str, list[Task]], cluster: str = "here", user: int = 7) -> Path:
     """A submission of an earlier command."""
     folder = command.folder / f"submission-{cluster}-{user}"
     folder.mkdir(parents=True)
@@ -298,8 +298,8 @@ def test_submissions_of_another_cluster_or_user_are_neither_watched_nor_removed(
 ) -> None:
     folders = [
         submitted(command, {"7": TASKS[:1]}, cluster="there"),
-        submitted(command, {"7": TASKS[:1], "99": TASKS[1:2]}, user="you"),
-        submitted(command, {}, user="before"),
+        submitted(command, {"7": TASKS[:1], "99": TASKS[1:2]}, user=8),
+        submitted(command, {}, user=9),
     ]
     (folders[2] / slurm.SUBMISSION).write_text(json.dumps({"7": [key_of(TASKS[0])]}))  # it does not say whose it is
     for folder in folders:
@@ -334,7 +334,7 @@ def test_submitted_jobs_say_of_which_cluster_and_user_they_are(
     queue = queue_of(command)
     queue._submit([TASKS[:1]])
     (found,) = command.folder.glob(f"*/{slurm.SUBMISSION}")
-    assert json.loads(found.read_text()) == {"cluster": "here", "user": "me", "jobs": {"9": [key_of(TASKS[0])]}}
+    assert json.loads(found.read_text()) == {"cluster": "here", "user": 7, "jobs": {"9": [key_of(TASKS[0])]}}
     again = queue_of(command)
     again._find_again({key_of(TASKS[0]): TASKS[0]})
     assert [job.job_id for job in again._jobs] == ["9"]

@@ -168,7 +168,7 @@ def test_a_job_that_has_to_make_way_while_it_starts(cluster: SlurmCluster, comma
     (job,) = command.jobs()
     assert found[0].outcome is not None, found[0].error
     # Its process had no time to take the signal: SLURM starts it again, or, when it waits longer, finds it ended well.
-    assert "JobState=COMPLETED" in cluster.run("scontrol", "show", "job", job)
+    cluster.wait(lambda: "JobState=COMPLETED" in cluster.run("scontrol", "show", "job", job), "the job ends well")
 
 
 def test_a_run_that_takes_longer_than_a_job(cluster: SlurmCluster, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,8 +155,8 @@ class Place:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Wait for something that comes at once, unless the machine is busy."""
-    end = time.monotonic() + 60
+    """Wait for something that comes at once, unless the machine is busy: a process that starts from nothing may then take minutes."""
+    end = time.monotonic() + 300
     while not true():
         assert time.monotonic() < end, "it has not come"
         time.sleep(0.02)

@@ -69,7 +69,7 @@ def wait(mark: str) -> Callable[[], None]:
         path = Path(mark)
         path.with_name(f".{path.name}").write_text(str(os.getpid()))
         path.with_name(f".{path.name}").replace(path)
-        end = time.monotonic() + 100
+        end = time.monotonic() + 400
         while path.exists() and time.monotonic() < end:
             time.sleep(0.02)
 

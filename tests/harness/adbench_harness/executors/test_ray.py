@@ -157,7 +157,7 @@ def _is_claimed(lock: Path) -> bool:
 
 
 def _wait(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 90
+    end = time.monotonic() + 300
     while not true():
         assert time.monotonic() < end, "it has not come"
         time.sleep(0.1)

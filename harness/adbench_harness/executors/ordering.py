@@ -130,7 +130,7 @@ def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
             if away:
                 packed = {path.name: pack(path) for path in results.runs.iterdir() if not path.name.startswith(".")}
     except InterruptedRunError as error:
-        interrupted = InterruptedRunError(str(_sent(error, away)))
+        interrupted = InterruptedRunError(_words(error, away))
     except AdbenchError as error:
         attempts.append(Attempt(order.request, None, error))
     attempts = [replace(one, error=_sent(one.error, away)) if one.error is not None else one for one in attempts]
@@ -138,16 +138,17 @@ def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
 
 
 def _sent(error: AdbenchError, away: bool) -> AdbenchError:
-    """An error that can be read where the command was given: a plugin's own kind as the one of ours that it is.
+    """An error that can be read where the command was given: a plugin's own kind as the one of ours that it is."""
+    ours: type[AdbenchError] = next(kind for kind in type(error).__mro__ if kind.__module__.startswith("adbench_harness."))
+    return ours(_words(error, away))
 
-    Of a run that was stopped where the results folder is not seen nothing is left to go on from.
-    """
-    ours = next(kind for kind in type(error).__mro__ if kind.__module__.startswith("adbench_harness."))
-    words = str(error)
+
+def _words(error: AdbenchError, away: bool) -> str:
+    """What an error says. Of a run that was stopped where the results folder is not seen nothing is left to go on from."""
     if away and isinstance(error, InterruptedRunError | TimeLimitError):
-        words = f"{words.partition('; the same command')[0]}; {MACHINE} does not see the results folder, so the run begins anew"
-    sent: AdbenchError = ours(words)
-    return sent
+        what = str(error).partition("; the same command")[0]
+        return f"{what}; {MACHINE} does not see the results folder, so the run begins anew"
+    return str(error)
 
 
 def taken(outcome: bytes, results: Results) -> Made:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import shlex
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +11,15 @@ import numpy as np
 import pytest
 
 from adbench_harness import registry
+from adbench_harness.api import Task, Tell
 from adbench_harness.executors.attempts import Attempt
-from adbench_harness.executors.driving import Driver
+from adbench_harness.executors.driving import Command, Driver
 from adbench_harness.home import Home, Results
 from adbench_harness.plan import RunRequest, plan
 from adbench_harness.result import read_scores
 from adbench_harness.runner import Conditions, run_one
 
+TASKS = [Task(number, f"run {number}", f"content {number}".encode()) for number in range(5)]
 TINY = RunRequest("tiny-autoencoder", "tiny-discs", "tiny-protocol", device="cpu")
 
 
@@ -46,3 +51,34 @@ def check_scores(attempts: list[Attempt], home: Home, folder: Path) -> None:
 
 def seeds(*numbers: int) -> list[RunRequest]:
     return [replace(TINY, seed=number) for number in numbers]
+
+
+def pretended(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
+    """In place of a run: one is told to go while it is made."""
+    tell("fit", 1, 2)
+    if content == b"told":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return b"stopped" if stop() else b"outcome of " + content
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Puts a program on PATH in place of SLURM's; what it is called with goes into the file that comes back."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    monkeypatch.setattr("os.geteuid", lambda: 7)
+
+    def put(name: str, text: str) -> Path:
+        calls = tmp_path / f"{name}.calls"
+        (place / name).write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(calls))}\n{text}\n')
+        (place / name).chmod(0o755)
+        return calls
+
+    put("scontrol", "echo 'ClusterName             = here'")
+    return put
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command("cpu", None, tmp_path / "executors/slurm", lambda: False, lambda number, phase, done, total: None, pretended)

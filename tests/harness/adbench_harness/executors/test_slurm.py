@@ -10,49 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from adbench_harness.api import Ended, OptionError, PluginError, Task, Tell, TimeLimitError, TrainingError
+from adbench_harness.api import Ended, PluginError, Task, TimeLimitError, TrainingError
 from adbench_harness.executors import slurm, slurm_job
 from adbench_harness.executors.driving import Command
 from adbench_harness.executors.slurm import SlurmOptions, execute, key_of, script
-from adbench_harness.executors.slurm_job import Job, begun_file, outcome_file
-from adbench_harness.executors.slurm_scheduler import Cluster, states_of_jobs
+from adbench_harness.executors.slurm_job import begun_file, outcome_file
+from adbench_harness.executors.slurm_scheduler import Cluster
 
-from .conftest import driver
+from .conftest import TASKS
 
 pytest.importorskip("submitit", reason="needs pip install 'adbench-harness[slurm]'")
-
-TASKS = [Task(number, f"run {number}", f"content {number}".encode()) for number in range(5)]
-
-
-def make(content: bytes, tell: Tell, stop: Callable[[], bool]) -> bytes:
-    """In place of a run: one is told to go while it is made."""
-    tell("fit", 1, 2)
-    if content == b"told":
-        os.kill(os.getpid(), signal.SIGTERM)
-    return b"stopped" if stop() else b"outcome of " + content
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> Command:
-    return Command("cpu", None, tmp_path / "executors/slurm", lambda: False, lambda number, phase, done, total: None, make)
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
-    """Puts a program on PATH in place of SLURM's; what it is called with goes into the file that comes back."""
-    place = tmp_path / "bin"
-    place.mkdir()
-    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
-    monkeypatch.setattr("os.geteuid", lambda: 7)
-
-    def put(name: str, text: str) -> Path:
-        calls = tmp_path / f"{name}.calls"
-        (place / name).write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(calls))}\n{text}\n')
-        (place / name).chmod(0o755)
-        return calls
-
-    put("scontrol", "echo 'ClusterName             = here'")
-    return put
 
 
 @pytest.fixture
@@ -79,82 +46,6 @@ def age(folder: Path) -> None:
 
 def queue_of(command: Command) -> slurm._Queue:
     return slurm._Queue(SlurmOptions(), command, Cluster("here"))
-
-
-@pytest.mark.parametrize(("word", "minutes"), [("90", 90), ("90m", 90), ("4h", 240), ("1.5h", 90), ("2d", 2880), ("450s", 7)])
-def test_the_time_of_a_job(word: str, minutes: int) -> None:
-    assert SlurmOptions.parse({"walltime": word}).walltime == minutes
-
-
-@pytest.mark.parametrize(
-    ("name", "word", "reason"),
-    [
-        ("walltime", "soon", "use minutes, or 90m, 4h or 2d"),
-        ("walltime", "4m", "not a time of 5 minutes or more"),
-        ("walltime", "1-12:00", "use minutes"),
-        ("sbatch", "qos=low,=7", "not NAME=VALUE,NAME=VALUE"),
-        ("gpus", "-1", "gpus"),
-        ("memory", "0", "memory"),
-        ("memory", "lots", "memory"),
-        ("runs_per_job", "0", "runs_per_job"),
-        ("address", "auto", "address"),
-    ],
-)
-def test_options_are_looked_at(name: str, word: str, reason: str) -> None:
-    with pytest.raises(OptionError, match=reason):
-        driver("slurm", None, **{name: word})
-
-
-def flags(text: str) -> dict[str, str]:
-    """What a script asks of sbatch."""
-    words = [line.removeprefix("#SBATCH --") for line in text.splitlines() if line.startswith("#SBATCH")]
-    return {name: value for name, _, value in (word.partition("=") for word in words)}
-
-
-def test_the_script_of_one_run(command: Command, program: Callable[[str, str], Path]) -> None:
-    program("scontrol", "exit 1")
-    text = script(TASKS[:1], SlurmOptions(), command)
-    asked = flags(text)
-    assert asked["time"] == "240"
-    assert asked["cpus-per-task"] == "1"
-    assert asked["signal"] == "USR2@90"
-    assert "requeue" in asked
-    assert asked["output"] == f"{command.folder}/SUBMISSION/%j_0_log.out"
-    assert not {"array", "partition", "account", "gpus-per-node", "mem", "error"} & set(asked)
-    assert "export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE" in text
-    assert text.endswith("# 1 run as 1 job, in one submission, this one\n")
-    assert not command.folder.exists()
-
-
-def test_the_script_of_an_array_and_all_that_can_be_asked_for(command: Command, program: Callable[[str, str], Path]) -> None:
-    program("scontrol", "echo 'MaxArraySize            = 2'")
-    words = {"partition": "gpu", "account": "lab", "walltime": "4h", "gpus": "1", "cpus": "8", "memory": "1.5"}
-    command.jobs = 3
-    options = SlurmOptions.parse({**words, "sbatch": "constraint=a100,exclusive", "runs_per_job": "2"})
-    text = script(TASKS, options, command)
-    asked = flags(text)
-    for name, word in {
-        "partition": "gpu",
-        "account": "lab",
-        "time": "240",
-        "gpus-per-node": "1",
-        "cpus-per-task": "8",
-        "mem": "1536MB",
-        "constraint": "a100",
-        "exclusive": "",
-        "array": "0-1%2",
-    }.items():
-        assert asked[name] == word
-    assert "export OMP_NUM_THREADS=8 " in text
-    assert text.endswith("# 5 runs as 3 jobs, in 2 submissions like this one\n")
-
-
-def test_arrays_are_no_larger_than_the_cluster_takes(command: Command, program: Callable[[str, str], Path]) -> None:
-    program("scontrol", "echo 'MaxArraySize            = 101'")
-    many = [Task(number, "", str(number).encode()) for number in range(250)]
-    text = script(many, SlurmOptions(), command)
-    assert flags(text)["array"] == "0-100%101"
-    assert text.endswith("# 250 runs as 250 jobs, in 3 submissions like this one\n")
 
 
 def test_without_submitit_or_slurm_it_is_said_what_is_missing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,13 +86,6 @@ STATES = """cat <<END
 8_0 PENDING
 8_10 CANCELLED
 END"""
-
-
-def test_what_the_scheduler_knows(program: Callable[[str, str], Path]) -> None:
-    program("squeue", STATES)
-    assert states_of_jobs() == {"7": "RUNNING", "8_0": "PENDING", "8_10": "CANCELLED"}
-    program("squeue", "exit 1")
-    assert states_of_jobs() is None
 
 
 def test_a_scheduler_that_does_not_answer_loses_nothing(
@@ -474,66 +358,3 @@ def test_a_run_that_was_not_begun_is_said_to_be_so(
     first, second = execute(TASKS[:2], SlurmOptions(), command)
     assert str(first.error).startswith("its SLURM job 7 was ended for want of memory")
     assert str(second.error).startswith("it was not begun: its SLURM job 7 was ended for want of memory")
-
-
-def test_a_job_makes_what_is_not_there(tmp_path: Path) -> None:
-    outcome_file(tmp_path, "there").write_bytes(b"before")
-    handler = signal.getsignal(signal.SIGTERM)
-    Job(make, tmp_path)({"there": b"told", "one": b"1", "two": b"2"})
-    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.outcome")} == {
-        "there.outcome": b"before",
-        "one.outcome": b"outcome of 1",
-        "two.outcome": b"outcome of 2",
-    }
-    assert {path.stem for path in tmp_path.glob("*.begun")} == {"one", "two"}
-    assert slurm_job.progress_of(tmp_path, "one") == ("fit", 1, 2)
-    assert slurm_job.progress_of(tmp_path, "three") is None
-    assert signal.getsignal(signal.SIGTERM) is handler
-
-
-class Gone(BaseException):
-    """In place of a process that has ended."""
-
-
-@pytest.mark.parametrize(
-    ("squeue", "scontrol", "asked", "waits"),
-    [
-        ("echo RUNNING", "", "requeue 12_3", False),
-        ("echo RUNNING", "exit 1", "requeue 12_3", True),
-        ("echo COMPLETING", "", None, False),
-        ("exit 1", "", None, True),
-    ],
-    ids=["pre-empted", "not begun again here", "cancelled", "nobody answers"],
-)
-def test_a_job_that_has_to_go(
-    tmp_path: Path,
-    program: Callable[[str, str], Path],
-    monkeypatch: pytest.MonkeyPatch,
-    squeue: str,
-    scontrol: str,
-    asked: str | None,
-    waits: bool,
-) -> None:
-    def gone(status: int) -> None:
-        raise Gone(status)
-
-    waited: list[float] = []
-    monkeypatch.setattr("os._exit", gone)
-    monkeypatch.setattr("time.sleep", waited.append)
-    monkeypatch.setenv("SLURM_JOB_ID", "12")
-    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    program("squeue", squeue)
-    calls = program("scontrol", scontrol)
-    with pytest.raises(Gone, match="143"):
-        Job(make, tmp_path)({"one": b"1", "two": b"told", "three": b"3"})
-    assert [path.name for path in tmp_path.glob("*.outcome")] == ["one.outcome"]
-    assert (calls.read_text().strip() if calls.exists() else None) == asked
-    assert (slurm_job.WAIT_SECONDS in waited) is waits
-
-
-def test_the_id_of_a_job_that_is_no_array(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SLURM_JOB_ID", "12")
-    assert slurm_job.job_id() == "12"

@@ -172,7 +172,7 @@ def test_a_job_that_has_to_make_way_while_it_starts(cluster: SlurmCluster, comma
 
 def test_a_run_that_takes_longer_than_a_job(cluster: SlurmCluster, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "SIGNAL_SECONDS", 60)
-    found = command.attempts([replace(TINY, settings={"epochs": "4000"})], sbatch="time=2")
+    found = command.attempts([replace(TINY, settings={"epochs": "12000"})], sbatch="time=2")
     times = resumed(found[0])  # on a busy machine it takes more jobs
     assert isinstance(times, int)
     assert times >= 1

@@ -41,11 +41,8 @@ class Removable:
     run_id: str
     path: Path
     bytes: int
-
-    @property
-    def lock(self) -> Path:
-        """Who makes the run holds this. Of a checkpoint's folder only a file may go."""
-        return Results(self.path.parents[2 if self.path.parent.name == self.run_id else 1]).lock(self.run_id)
+    written: int
+    """When anything in it was last written, nanoseconds by the clock of its disk."""
 
 
 def superseded(holders: Iterable[Manifest], keep: KeepWeights) -> set[str]:
@@ -85,13 +82,13 @@ def removable(results: Results, keep: KeepWeights, *, examples: bool = False, ch
     return [*found, *_leftovers(results, checkpoints)]
 
 
-def remove(item: Removable) -> bool:
-    """Remove it; False if it had gone already, or if somebody has taken the lock or makes the run meanwhile. Raises OSError if it can't be."""
+def remove(results: Results, item: Removable) -> bool:
+    """Remove it; False if it had gone already, or if somebody has taken the lock or makes the run meanwhile, or did. Raises OSError if it can't be."""
     if item.kind == "lock":
         return _remove_lock(item.path)
-    if item.kind in ("checkpoint", "unfinished run"):  # found a while ago: the run may have begun since then
-        with _unclaimed(item.lock) as free:
-            return free and _remove(item.path)
+    if item.kind in ("checkpoint", "unfinished run"):  # found a while ago: the run may have begun since then, and been stopped
+        with _unclaimed(results.lock(item.run_id)) as free:
+            return free and _removable(item.kind, item.run_id, item.path) == item and _remove(item.path)
     return _remove(item.path)
 
 
@@ -128,11 +125,13 @@ def _variant(cell: Cell) -> str:
 
 
 def _removable(kind: Kind, run_id: str, path: Path) -> Removable:
-    size = 0
+    size = written = 0
     for part in (path, *path.rglob("*")) if path.is_dir() and not path.is_symlink() else (path,):
         with suppress(FileNotFoundError):
-            size += part.lstat().st_size if part.is_symlink() or not part.is_dir() else 0
-    return Removable(kind, run_id, path, size)
+            state = part.lstat()
+            size += state.st_size if part.is_symlink() or not part.is_dir() else 0
+            written = max(written, state.st_mtime_ns)
+    return Removable(kind, run_id, path, size, written)
 
 
 def _abandoned(left: Unfinished) -> bool:

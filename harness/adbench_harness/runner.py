@@ -213,9 +213,10 @@ class Work:
         """Once the run is stored. Weights that can't be removed only take up space."""
         if self.conditions.keep_weights != "newest":
             return
-        for item in superseded_weights(self.conditions.results, "newest", self.plan.cell):
+        results = self.conditions.results
+        for item in superseded_weights(results, "newest", self.plan.cell):
             try:
-                remove(item)
+                remove(results, item)
             except OSError as error:
                 self.warnings.append(f"cannot remove {item.path}, which newer weights replace: {error.strerror or error}")
 

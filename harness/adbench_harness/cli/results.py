@@ -317,11 +317,11 @@ def prune(
 
     folder = must_exist(Results.at(results_folder))
     found = removable(folder, keep_weights, examples=examples, checkpoints=checkpoints)
-    gone, failed = (found, dict[Path, str]()) if dry_run else _remove(found)
+    gone, failed = (found, dict[Path, str]()) if dry_run else _remove(folder, found)
     freed = sum(item.bytes for item in gone)
     if as_json:
         refused = [{"path": path, "error": reason} for path, reason in failed.items()]
-        print_json({"dry_run": dry_run, "bytes": freed, "items": [vars(item) for item in gone], "failed": refused})
+        print_json({"dry_run": dry_run, "bytes": freed, "items": [_row(item) for item in gone], "failed": refused})
     elif gone:
         rows = [[item.kind, item.run_id, f"{item.bytes:,}", item.path] for item in gone]
         print_rows(["what", "run", "bytes", "path"], rows, right=["bytes"])
@@ -334,7 +334,11 @@ def prune(
         raise SystemExit(1)
 
 
-def _remove(found: list[Removable]) -> tuple[list[Removable], dict[Path, str]]:
+def _row(item: Removable) -> dict[str, object]:
+    return {"kind": item.kind, "run_id": item.run_id, "path": item.path, "bytes": item.bytes}
+
+
+def _remove(folder: Results, found: list[Removable]) -> tuple[list[Removable], dict[Path, str]]:
     """What was removed, and what could not be and why; what had gone already is neither."""
     from ..retention import remove
 
@@ -342,7 +346,7 @@ def _remove(found: list[Removable]) -> tuple[list[Removable], dict[Path, str]]:
     failed: dict[Path, str] = {}
     for item in found:
         try:
-            if remove(item):
+            if remove(folder, item):
                 gone.append(item)
         except OSError as error:
             failed[item.path] = error.strerror or str(error)

@@ -299,7 +299,7 @@ def test_pruning_and_rebuilding_leave_replicates_alone(write: Write, at: Any) ->
     kept = content(at("a").replicates)
     assert any(name.endswith("weights.safetensors") for name in kept)
     for item in removable(at("a"), "none", examples=True, checkpoints=True):
-        remove(item)
+        remove(at("a"), item)
     assert content(at("a").replicates) == kept
 
 

@@ -18,7 +18,7 @@ from adbench_harness.cli.options import KEEP_WEIGHTS
 from adbench_harness.home import MACHINE, Results
 from adbench_harness.manifest import Manifest
 from adbench_harness.result import Example, Examples, Scores, find_run, write_run
-from adbench_harness.retention import KeepWeights, Removable, removable, remove, superseded, superseded_weights
+from adbench_harness.retention import KeepWeights, removable, remove, superseded, superseded_weights
 
 MakeManifest = Callable[..., Manifest]
 Stored = Callable[..., Path]
@@ -144,8 +144,8 @@ def test_sizes_are_those_on_disk_and_removing_leaves_a_whole_run(results: Result
         sum(path.stat().st_size for path in (folder / "examples").iterdir()),
     )
     assert (weights.kind, pictures.kind, pictures.run_id) == ("weights", "examples", "r0")
-    assert remove(weights)
-    assert remove(pictures)
+    assert remove(results, weights)
+    assert remove(results, pictures)
     assert sorted(path.name for path in folder.iterdir()) == [
         "curves.parquet",
         "manifest.json",
@@ -153,8 +153,8 @@ def test_sizes_are_those_on_disk_and_removing_leaves_a_whole_run(results: Result
         "training.parquet",
     ]
     assert find_run(results.runs, "r0") is not None
-    assert not remove(weights)  # by another process, meanwhile
-    assert not remove(pictures)
+    assert not remove(results, weights)  # by another process, meanwhile
+    assert not remove(results, pictures)
 
 
 def test_pictures_go_only_if_asked(results: Results, stored: Stored) -> None:
@@ -169,7 +169,7 @@ def test_of_a_link_only_the_link_goes(results: Results, stored: Stored, tmp_path
     (folder / "examples").symlink_to(tmp_path / "elsewhere")
     (item,) = removable(results, "all", examples=True)
     assert item.bytes == (folder / "examples").lstat().st_size
-    assert remove(item)
+    assert remove(results, item)
     assert not (folder / "examples").is_symlink()
     assert (tmp_path / "elsewhere" / "0.png").exists()
 
@@ -178,10 +178,11 @@ def test_what_cannot_be_removed_is_an_error(results: Results, monkeypatch: pytes
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    folder = checkpoint(results, "r", "checkpoint.pt")
+    checkpoint(results, "r", "checkpoint.pt")
+    (item,) = removable(results, "all", checkpoints=True)
     monkeypatch.setattr("adbench_harness.retention.shutil.rmtree", refuse)
     with pytest.raises(PermissionError):
-        remove(Removable("checkpoint", "r", folder, 0))
+        remove(results, item)
     assert not results.lock("r").exists()
 
 
@@ -199,7 +200,7 @@ def test_folders_of_processes_that_are_gone_go(results: Results, gone: int) -> N
         ("unfinished run", f"runs/.r1.{MACHINE}-{gone}.replaced"),
     ]
     assert [item.bytes for item in removable(results, "all")] == [5, 5]
-    assert all(remove(item) for item in removable(results, "all"))
+    assert all(remove(results, item) for item in removable(results, "all"))
     assert found(results) == []
 
 
@@ -262,18 +263,29 @@ def test_a_run_that_began_meanwhile_keeps_everything(results: Results, gone: int
     items = [item for item in removable(results, "all", checkpoints=True) if item.kind != "lock"]
     items += [item for item in removable(results, "all") if item.run_id == "r3"]
     assert [item.run_id for item in items] == ["r2", "r0", "r1", "r3", "r3"]
-    assert [item.lock for item in items] == [results.lock(item.run_id) for item in items]
     for run_id in ("r0", "r1", "r2", "r3"):
         claimed(run_id)
-    assert not any(remove(item) for item in items)
+    assert not any(remove(results, item) for item in items)
     assert all(item.path.exists() for item in items)
+
+
+def test_a_run_that_began_and_was_stopped_meanwhile_keeps_its_checkpoint(results: Results, stored: Stored) -> None:
+    stored("r0")
+    work = checkpoint(results, "r0", "checkpoint.pt")
+    (item,) = removable(results, "all")
+    before = (work / "checkpoint.pt").stat()
+    os.utime(work / "checkpoint.pt", ns=(before.st_atime_ns, before.st_mtime_ns + 1))  # of the same size
+    assert not remove(results, item)
+    (item,) = removable(results, "all")
+    assert remove(results, item)
+    assert not work.exists()
 
 
 def test_removing_leaves_no_lock_behind_that_was_not_there(results: Results) -> None:
     for run_id in ("r0", "r1"):
         checkpoint(results, run_id, "checkpoint.pt")
     results.lock("r1").touch()
-    assert all(remove(item) for item in removable(results, "all", checkpoints=True) if item.kind == "checkpoint")
+    assert all(remove(results, item) for item in removable(results, "all", checkpoints=True) if item.kind == "checkpoint")
     assert [path.name for path in results.running.iterdir()] == [".r1.lock"]
 
 
@@ -281,10 +293,12 @@ def test_where_there_are_no_locks_only_what_nobody_ever_claimed_goes(results: Re
     def refuse(lock: FileLock) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    items = [Removable("checkpoint", run_id, checkpoint(results, run_id, "checkpoint.pt"), 5) for run_id in ("r0", "r1")]
+    for run_id in ("r0", "r1"):
+        checkpoint(results, run_id, "checkpoint.pt")
+    items = removable(results, "all", checkpoints=True)
     results.lock("r1").touch()
     monkeypatch.setattr(FileLock, "acquire", refuse)
-    assert [remove(item) for item in items] == [True, False]
+    assert [remove(results, item) for item in items] == [True, False]
 
 
 def test_locks_that_nobody_holds_go(results: Results, claimed: Callable[[str], None]) -> None:
@@ -296,8 +310,8 @@ def test_locks_that_nobody_holds_go(results: Results, claimed: Callable[[str], N
     (item,) = removable(results, "all")
     assert (item.kind, item.run_id, item.path) == ("lock", "r0", results.lock("r0"))
     assert results.lock("r0").exists()  # looking removes nothing
-    assert remove(item)
-    assert not remove(item)
+    assert remove(results, item)
+    assert not remove(results, item)
     assert sorted(path.name for path in results.running.iterdir()) == [".r1.lock", "notes.lock"]
     assert (results.root / ".adbench.duckdb.lock").exists()
 
@@ -307,7 +321,7 @@ def test_a_lock_that_was_taken_meanwhile_stays(results: Results, claimed: Callab
     results.lock("r0").touch()
     (item,) = removable(results, "all")
     claimed("r0")
-    assert not remove(item)
+    assert not remove(results, item)
     assert results.lock("r0").exists()
 
 

@@ -161,7 +161,7 @@ def test_old_weights_that_cannot_be_removed_are_a_warning(
     first, second = sorted((plan(replace(TINY, seed=seed), conditions.home) for seed in (0, 1)), key=lambda made: made.run_id)
     run_one(first, conditions)
 
-    def refuse(item: Removable) -> bool:
+    def refuse(results: Results, item: Removable) -> bool:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("adbench_harness.runner.remove", refuse)

@@ -130,10 +130,10 @@ def test_what_cannot_be_removed_is_said_and_the_rest_goes(results: Results, monk
         results.lock(run_id).touch()
     remove = retention.remove
 
-    def refuse(item: Removable) -> bool:
+    def refuse(results: Results, item: Removable) -> bool:
         if item.run_id == "r0":
             raise PermissionError(13, "Permission denied")
-        return remove(item)
+        return remove(results, item)
 
     monkeypatch.setattr(retention, "remove", refuse)
     result = CliRunner().invoke(cli, ["results", "prune", "--results", str(results.root)])
